@@ -1,0 +1,1 @@
+"""bertlens: why do my BERT vectors disagree?"""
