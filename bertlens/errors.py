@@ -32,4 +32,5 @@ class BertlensError(Exception):
             parts.append(f"expected {self.expected}")
         if self.do:
             parts.append(self.do)
-        return " ".join("; ".join(parts).split()) + "."
+        line = " ".join("; ".join(parts).split())
+        return line if line.endswith((".", "?", "!")) else line + "."

@@ -1,0 +1,167 @@
+"""Causes: which factor of the condition makes the difference, and how much of it.
+
+One factor is changed at a time, from the reference and back from the candidate. Where single factors do not add up to the
+whole (padding does nothing while the mask is on), pairs are tried, and then whatever is left together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from bertlens.errors import BertlensError
+from bertlens.run.condition import Condition
+
+HARMLESS = ("batch", "padding", "attention", "dtype")
+"""Factors that change nothing but rounding in a healthy run; they can reveal a fault, but they are not its name."""
+
+Run = Callable[[Condition], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One factor with the size of its effect.
+
+    Attributes
+    ----------
+    factor, before, after : the key of the condition with its value in the reference and in the candidate.
+    max_abs : largest absolute difference that the change makes, all else as in the reference.
+    together : other factors that must change with it for that effect, key -> (before, after).
+    undone : what is left of the whole difference when only this factor is put back; None where that cannot be run.
+    """
+
+    factor: str
+    before: str
+    after: str
+    max_abs: float
+    together: dict[str, tuple[str, str]] = field(default_factory=dict)
+    undone: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The contract's names, with the companions of an interaction and what is left without the factor."""
+        shown: dict[str, Any] = {"factor": self.factor, "from": self.before, "to": self.after, "max_abs": self.max_abs}
+        if self.together:
+            shown["with"] = {key: list(values) for key, values in self.together.items()}
+        return {**shown, "undone": self.undone}
+
+    @property
+    def words(self) -> str:
+        """The change as a person says it: "mask on → off, with padding longest → 256"."""
+        companions = "".join(f", with {key} {old} → {new}" for key, (old, new) in self.together.items())
+        return f"{self.factor} {self.before} → {self.after}{companions}"
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """All causes of a difference, those factors that do nothing, and whether the causes are the whole story.
+
+    Attributes
+    ----------
+    causes : largest first.
+    innocent : factors that differ between the conditions without an effect, with the size that was measured.
+    remainder : difference between the candidate and the reference with all causes applied; None where it was not needed.
+    """
+
+    causes: tuple[Cause, ...] = ()
+    innocent: tuple[Cause, ...] = ()
+    remainder: float | None = None
+
+
+def explain(run: Run, reference: Condition, candidate: Condition, bound: float, measured: float) -> Explanation:
+    """Find the causes of the difference between two conditions.
+
+    Parameters
+    ----------
+    run : condition -> (texts, dimensions); called once per condition.
+    bound : differences up to this size are no effect.
+    measured : the difference between candidate and reference, which a single factor explains by itself.
+    """
+    keys = reference.differing(candidate)
+    if len(keys) <= 1:
+        return Explanation(tuple(_cause(reference, candidate, (key,), measured, 0.0) for key in keys))
+    gap = _Gaps(run, reference, candidate)
+    alone = {key: gap((key,), ()) for key in keys}
+    sets = [(key,) for key in keys if alone[key] is None or alone[key] > bound]
+    remainder = gap(keys, _members(sets))
+    if remainder is None or remainder > bound:
+        sets += _pairs(gap, keys, sets, bound)
+        remainder = gap(keys, _members(sets))
+    if remainder is None or remainder > bound:
+        sets, remainder = [keys], 0.0
+    causes = []
+    for members in _smallest(sets):
+        size = gap(members, ())
+        undone = gap(tuple(key for key in keys if key not in (_name(members),)), ())
+        causes.append(_cause(reference, candidate, members, size if size is not None else measured, undone))
+    causes.sort(key=lambda cause: -np.nan_to_num(cause.max_abs, nan=np.inf))
+    named = _members(sets)
+    innocent = tuple(
+        _cause(reference, candidate, (key,), alone[key] or 0.0, None) for key in keys if key not in named
+    )
+    return Explanation(tuple(causes), innocent, remainder)
+
+
+class _Gaps:
+    """Differences between the reference with two sets of factors changed, each condition run once."""
+
+    def __init__(self, run: Run, reference: Condition, candidate: Condition) -> None:
+        self._run, self._reference, self._candidate = run, reference, candidate
+        self._vectors: dict[Condition, np.ndarray | None] = {}
+
+    def __call__(self, left: Sequence[str], right: Sequence[str]) -> float | None:
+        a, b = self._at(left), self._at(right)
+        if a is None or b is None:
+            return None
+        if not (np.isfinite(a).all() and np.isfinite(b).all()):
+            return 0.0 if np.array_equal(a, b, equal_nan=True) else np.inf
+        return float(np.abs(a.astype(np.float64) - b.astype(np.float64)).max())
+
+    def _at(self, keys: Sequence[str]) -> np.ndarray | None:
+        condition = self._reference.replace(**{key: getattr(self._candidate, key) for key in keys})
+        if condition not in self._vectors:
+            try:
+                self._vectors[condition] = self._run(condition)
+            except BertlensError:
+                self._vectors[condition] = None  # a mixture that the model cannot run has no size
+        return self._vectors[condition]
+
+
+def _pairs(
+    gap: _Gaps, keys: Sequence[str], singles: Sequence[tuple[str, ...]], bound: float
+) -> list[tuple[str, ...]]:
+    """Pairs that do something which their members do not do one by one."""
+    real = _members(singles)
+    found: list[tuple[str, ...]] = []
+    for pair in combinations(keys, 2):
+        without = tuple(key for key in pair if key in real)
+        if len(without) < 2 and ((size := gap(pair, without)) is None or size > bound):
+            found.append(pair)
+    return found
+
+
+def _members(sets: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(key for members in sets for key in members))
+
+
+def _smallest(sets: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """Without pairs that say no more than a single factor in them does."""
+    named = {_name(members) for members in sets if len(members) == 1}
+    return [members for members in sets if len(members) == 1 or _name(members) not in named]
+
+
+def _name(members: Sequence[str]) -> str:
+    """The factor that gives a set its name: the last one that is not harmless by itself."""
+    return next((key for key in reversed(members) if key not in HARMLESS), members[-1])
+
+
+def _cause(
+    reference: Condition, candidate: Condition, members: Sequence[str], size: float, undone: float | None
+) -> Cause:
+    values = {key: (str(getattr(reference, key)), str(getattr(candidate, key))) for key in members}
+    name = _name(members)
+    before, after = values.pop(name)
+    return Cause(name, before, after, size, values, undone)

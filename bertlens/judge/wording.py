@@ -1,0 +1,61 @@
+"""Wording: a verdict as one sentence with its number, for somebody who has never heard of eps."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bertlens.judge.comparison import Comparison
+
+
+def number(value: float | None) -> str:
+    """A size with two digits: 9.5e-07, 0.55, 0."""
+    if value is None or math.isnan(value):
+        return "not a number"
+    if math.isinf(value):
+        return "infinite"
+    if value == 0:
+        return "0"
+    return f"{value:.2g}" if abs(value) >= 1e-3 else f"{value:.1e}"
+
+
+def sentence(comparison: Comparison) -> str:
+    """The verdict of a comparison in one sentence."""
+    row, many = comparison.worst, len(comparison.rows) > 1
+    where = f" (text {row.text})" if many else ""
+    if comparison.verdict == "identical":
+        every = f"All {len(comparison.rows)} vectors are" if many else "The vector is"
+        return f"{every} the same to the last bit."
+    if not math.isfinite(row.max_abs):
+        return _not_finite(comparison)
+    size = f"the largest difference is {number(row.max_abs)}{where}"
+    if row.max_abs_float64 is None:
+        return f"Undecided: {size}, and it could not be repeated in float64."
+    if comparison.verdict == "rounding":
+        return (
+            f"Only rounding: {size}, and in float64 it falls to {number(row.max_abs_float64)}; "
+            "both runs compute the same thing."
+        )
+    if comparison.verdict == "undecided":
+        return (
+            f"Undecided: {size}; it vanishes in float64 on the CPU, but it is larger than rounding explains "
+            f"({row.error:,.0f} eps). Running on another device would decide."
+        )
+    return f"Not rounding: {size}, and in float64 it stays {number(row.max_abs_float64)}{_because(comparison)}."
+
+
+def _because(comparison: Comparison) -> str:
+    causes = comparison.explanation.causes
+    if not causes:
+        return ""
+    rest = f" and {len(causes) - 1} more" if len(causes) > 1 else ""
+    return f"; the cause is {causes[0].words}{rest}"
+
+
+def _not_finite(comparison: Comparison) -> str:
+    broken = sum(not math.isfinite(row.max_abs) for row in comparison.rows)
+    texts = f"{broken} of {len(comparison.rows)} texts have" if len(comparison.rows) > 1 else "The text has"
+    if comparison.verdict == "undecided":
+        return f"Undecided: {texts} NaN or Inf in both vectors, so there is no number to compare."
+    return f"Not rounding: {texts} NaN or Inf in one of the two vectors{_because(comparison)}."

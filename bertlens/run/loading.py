@@ -1,0 +1,142 @@
+"""Loading: transformers' own loaders, with every way a folder can be wrong turned into one sentence."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+import transformers
+from transformers.utils import logging as transformers_logging
+
+from bertlens.errors import BertlensError
+from bertlens.run.checkpoint import TOKENIZER_FILES, LoadReport, weight_files
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+def config(folder: Path, name: str) -> Any:
+    """The config of a folder, or the sentence that says why it is not a checkpoint."""
+    file = folder / "config.json"
+    if not file.is_file():
+        held = sorted(path.name for path in folder.iterdir())[:5]
+        raise BertlensError(
+            f"cannot load {name}: it is not a checkpoint",
+            got=f"a folder with {', '.join(held)}" if held else "an empty folder",
+            expected="config.json, a tokenizer and weights (model.safetensors)",
+            do="name the folder that save_pretrained wrote",
+        )
+    try:
+        kind = json.loads(file.read_text("utf-8"))
+    except ValueError as error:
+        raise BertlensError(f"cannot read config.json of {name}", got=f"broken JSON ({error})") from None
+    if not isinstance(kind, dict) or "model_type" not in kind:
+        raise BertlensError(f"cannot read config.json of {name}", got="no model_type", expected="a transformers config")
+    try:
+        return transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (ValueError, OSError, KeyError, TypeError) as error:
+        raise BertlensError(
+            f"cannot use {name}",
+            got=f"the model_type '{str(kind['model_type'])[:60]}' ({_first_line(error)})",
+            expected="an encoder that transformers knows without code from the checkpoint",
+        ) from error
+
+
+def tokenizer(folder: Path, name: str) -> Any:
+    """The tokenizer of a folder; a folder without one is refused, because transformers would make an empty one up."""
+    if not any((folder / file).is_file() for file in TOKENIZER_FILES):
+        raise BertlensError(
+            f"cannot load the tokenizer of {name}",
+            got="no tokenizer file",
+            expected="tokenizer.json or vocab.txt beside config.json",
+            do="copy the tokenizer of the model it was trained from into the folder",
+        )
+    try:
+        with quiet():
+            found = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # tokenizers raises bare Exception for a broken tokenizer.json
+        raise BertlensError(f"cannot load the tokenizer of {name}", got=_first_line(error)) from error
+    if len(found) <= len(found.all_special_tokens):
+        raise BertlensError(f"cannot use the tokenizer of {name}", got=f"a vocabulary of {len(found)} tokens")
+    return found
+
+
+def model(folder: Path, name: str, config: Any) -> tuple[PreTrainedModel, LoadReport]:
+    """The base model in float32 on the CPU, in evaluation mode, with what loading reported."""
+    files = weight_files(folder)
+    if not files:
+        raise BertlensError(
+            f"cannot load the weights of {name}",
+            got="no weight file",
+            expected="model.safetensors or pytorch_model.bin beside config.json",
+        )
+    if getattr(config, "quantization_config", None):
+        raise BertlensError(f"cannot load the weights of {name}", got="quantised weights", expected="float weights")
+    try:
+        with quiet():
+            loaded, info = transformers.AutoModel.from_pretrained(
+                folder,
+                config=config,
+                dtype=torch.float32,
+                output_loading_info=True,
+                local_files_only=True,
+                trust_remote_code=False,
+                weights_only=True,
+            )
+    except Exception as error:  # safetensors, pickle, torch and transformers each raise their own kinds
+        raise BertlensError(
+            f"cannot load the weights of {name}",
+            got=f"{files[0].name} that {_why(error)}",
+            do="download or save the file again",
+        ) from error
+    report = LoadReport(
+        missing=tuple(sorted(info["missing_keys"])),
+        unexpected=tuple(sorted(info["unexpected_keys"])),
+        mismatched=tuple(sorted(str(key[0]) for key in info["mismatched_keys"])),
+    )
+    return loaded.eval(), report
+
+
+def usable_device(device: str) -> None:
+    """Raise where PyTorch does not see the device."""
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise BertlensError(
+            f"cannot run on '{device}'", got=_first_line(error), expected="cpu, cuda, cuda:1 or mps", do="try --device cpu"
+        ) from None
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep transformers' own load report and bars off the terminal; bertlens reads the report and shows it itself."""
+    before, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity(logging.CRITICAL)
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(before)
+        if bars:
+            transformers_logging.enable_progress_bar()
+
+
+def _first_line(error: BaseException) -> str:
+    line = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return line.rstrip(".") if len(line) <= 160 else line[:157] + "…"
+
+
+def _why(error: BaseException) -> str:
+    kind = type(error).__name__
+    if "Safetensor" in kind or "safetensor" in str(error).lower():
+        return f"is truncated or corrupted ({_first_line(error)})"
+    if "Unpickling" in kind or "weights_only" in str(error).lower():
+        return "is a pickle with more than weights in it, which is not run"
+    if "size mismatch" in str(error) or "mismatch" in str(error).lower():
+        return f"does not fit config.json ({_first_line(error)})"
+    return f"cannot be read ({_first_line(error)})"

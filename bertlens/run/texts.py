@@ -1,0 +1,182 @@
+"""Texts: what a person wants vectors of, from a list, a box or a file.
+
+A text is a string, or a pair of strings for models that read two sentences at once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bertlens.errors import BertlensError
+
+Text = str | tuple[str, str]
+Texts = tuple[Text, ...]
+
+FORMATS = (".txt", ".csv", ".tsv", ".jsonl", ".parquet")
+PAIR_MARK = "|||"
+"""Between the two sentences of a pair on one line, with or without spaces around it; a tab serves as well."""
+
+
+def as_texts(texts: Sequence[Any] | str) -> Texts:
+    """Check texts and freeze them.
+
+    Parameters
+    ----------
+    texts : one string, or a sequence of strings or of pairs of strings.
+
+    Raises
+    ------
+    BertlensError
+        No text at all, only blanks, something that is not a string, or a lone surrogate (half a character, which no
+        tokenizer can encode).
+    """
+    given: Sequence[Any] = [texts] if isinstance(texts, str) else texts
+    frozen = tuple(_text(index, text) for index, text in enumerate(given))
+    if not frozen:
+        raise BertlensError("there is nothing to run", got="no text", expected="at least one", do="write one text per line")
+    if not any(part.strip() for text in frozen for part in sides(text)):
+        raise BertlensError(
+            "there is nothing to run", got="only blanks", expected="a text with words", do="write one text per line"
+        )
+    return frozen
+
+
+def sides(text: Text) -> tuple[str, ...]:
+    """The one or two sentences of a text."""
+    return (text,) if isinstance(text, str) else text
+
+
+def _text(index: int, text: Any) -> Text:
+    if isinstance(text, list | tuple):
+        if len(text) != 2 or not all(isinstance(part, str) for part in text):
+            raise BertlensError(f"cannot use text {index}", got=_short(text), expected="a string, or a pair of two strings")
+        return (_whole(index, text[0]), _whole(index, text[1]))
+    if not isinstance(text, str):
+        raise BertlensError(f"cannot use text {index}", got=_short(text), expected="a string, or a pair of two strings")
+    return _whole(index, text)
+
+
+def _whole(index: int, text: str) -> str:
+    """The text, or an error where a character is only half there."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise BertlensError(
+            f"cannot use text {index}",
+            got=f"half a character (the lone surrogate U+{ord(text[error.start]):04X}) at character {error.start}",
+            expected="valid Unicode",
+            do="replace that character; it usually comes from cutting an emoji in two",
+        ) from None
+    return text
+
+
+def _short(value: object) -> str:
+    shown = f"{type(value).__name__} {value!r}"
+    return shown if len(shown) <= 60 else shown[:57] + "…"
+
+
+def from_lines(lines: str, *, pairs: bool = False) -> Texts:
+    """Texts from a box, one per line; blank lines are left out.
+
+    With `pairs`, each line holds two sentences with `|||` or a tab between them.
+    """
+    kept = [line.rstrip("\r") for line in lines.split("\n") if line.strip()]
+    return as_texts([_pair(index, line) for index, line in enumerate(kept)] if pairs else kept)
+
+
+def _pair(index: int, line: str) -> tuple[str, str]:
+    mark = PAIR_MARK if PAIR_MARK in line else "\t"
+    parts = [part.strip() for part in line.split(mark)]
+    if len(parts) != 2:
+        raise BertlensError(
+            f"cannot read line {index + 1} as a pair",
+            got=f"{len(parts)} sentence{'s' * (len(parts) != 1)}",
+            expected=f"two, with {PAIR_MARK} or a tab between them",
+        )
+    return (parts[0], parts[1])
+
+
+def read_texts(path: str | Path, *, column: str | None = None, pair_column: str | None = None) -> Texts:
+    """Texts from a file: .txt (one per line), .csv, .tsv, .jsonl or .parquet.
+
+    Parameters
+    ----------
+    column, pair_column : the columns (or JSON keys) with the text and, for pairs, the second sentence. Without
+        `column`, a column named `text` or `sentence` is used, or the only one there is.
+
+    An empty line inside a .txt file is an empty text, so that line n stays text n - 1.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if not path.is_file():
+        raise BertlensError(f"cannot read the texts from {path}", got="no such file", do="check the path")
+    if suffix not in FORMATS:
+        raise BertlensError(f"cannot read the texts from {path}", got=f"'{suffix}'", expected=" / ".join(FORMATS))
+    try:
+        if suffix == ".txt":
+            if column or pair_column:
+                raise BertlensError(f"cannot take a column of {path}", got="a .txt file", do="leave --column out")
+            return as_texts(path.read_text("utf-8-sig").removesuffix("\n").split("\n"))
+        table = _table(path, suffix)
+    except UnicodeDecodeError as error:
+        raise BertlensError(
+            f"cannot read the texts from {path}",
+            got=f"bytes that are not UTF-8 at {error.start}",
+            do="save the file as UTF-8",
+        ) from None
+    first = _column(path, table, column)
+    if pair_column is None:
+        return as_texts(first)
+    return as_texts(list(zip(first, _column(path, table, pair_column), strict=True)))
+
+
+def _table(path: Path, suffix: str) -> dict[str, list[Any]]:
+    """The columns of a file by name."""
+    if suffix == ".jsonl":
+        return _json_lines(path)
+    import pandas as pd
+
+    try:
+        if suffix == ".parquet":
+            frame = pd.read_parquet(path)
+        else:
+            separator = "," if suffix == ".csv" else "\t"
+            frame = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise
+    except Exception as error:  # pandas and pyarrow raise some twenty kinds for a file that is not what it says
+        reason = str(error).split("\n")[0][:120]
+        raise BertlensError(f"cannot read the texts from {path}", got=f"a broken {suffix} file ({reason})") from error
+    return {str(name): frame[name].tolist() for name in frame.columns}
+
+
+def _json_lines(path: Path) -> dict[str, list[Any]]:
+    columns: dict[str, list[Any]] = {}
+    lines = [line for line in path.read_text("utf-8-sig").split("\n") if line.strip()]
+    for number, line in enumerate(lines):
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise BertlensError(f"cannot read line {number + 1} of {path}", got=f"no JSON ({error})") from None
+        row = row if isinstance(row, dict) else {"text": row}
+        for name in row.keys() | columns.keys():
+            columns.setdefault(name, [None] * number).append(row.get(name))
+    return columns
+
+
+def _column(path: Path, table: dict[str, list[Any]], name: str | None) -> list[Any]:
+    if name is None:
+        name = next((known for known in ("text", "sentence") if known in table), None)
+    if name is None and len(table) == 1:
+        name = next(iter(table))
+    if name is None or name not in table:
+        raise BertlensError(
+            f"cannot find the texts in {path}",
+            got="the columns " + ", ".join(map(str, table)) if table else "no columns",
+            expected=f"'{name}'" if name else "one called text",
+            do="name the column with --column",
+        )
+    return table[name]
