@@ -1,1 +1,51 @@
-"""bertlens: why do my BERT vectors disagree?"""
+"""bertlens: why do my BERT vectors disagree?
+
+>>> import bertlens
+>>> checkpoint = bertlens.load("minilm")
+>>> bertlens.compare(checkpoint, ["one text", "another, longer one"]).verdict
+'rounding'
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bertlens.diagnose import compare, index_or_slice, padding_sweep, shapes, where_they_part
+    from bertlens.errors import BertlensError
+    from bertlens.read.readout import Readout
+    from bertlens.run.checkpoint import Checkpoint, load
+    from bertlens.run.condition import Condition
+    from bertlens.run.texts import read_texts
+
+__version__ = "0.1.0"
+__all__ = [
+    "BertlensError",
+    "Checkpoint",
+    "Condition",
+    "Readout",
+    "compare",
+    "index_or_slice",
+    "load",
+    "padding_sweep",
+    "read_texts",
+    "shapes",
+    "where_they_part",
+]
+
+_HOME = {
+    "BertlensError": "bertlens.errors",
+    "Checkpoint": "bertlens.run.checkpoint",
+    "load": "bertlens.run.checkpoint",
+    "Condition": "bertlens.run.condition",
+    "Readout": "bertlens.read.readout",
+    "read_texts": "bertlens.run.texts",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: `import bertlens` and `bertlens --help` must not wait for torch."""
+    if name not in __all__:
+        raise AttributeError(f"module 'bertlens' has no attribute '{name}'")
+    return getattr(import_module(_HOME.get(name, "bertlens.diagnose")), name)

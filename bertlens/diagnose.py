@@ -13,8 +13,12 @@ from bertlens.judge import findings as found
 from bertlens.judge.causes import Cause, Explanation, explain
 from bertlens.judge.comparison import Comparison
 from bertlens.judge.measures import measure
+from bertlens.judge.parting import Parting, part
+from bertlens.judge.sweep import Sweep, lengths_between, sweep
 from bertlens.judge.verdict import judge, overall, worst
 from bertlens.read.readout import Readout, read
+from bertlens.read.slicing import Access, Tensor, accesses, tensors_of
+from bertlens.read.states import states_of
 from bertlens.run.condition import Condition
 from bertlens.run.environment import environment
 from bertlens.run.inputs import Inputs, prepare
@@ -77,9 +81,9 @@ def compare(
     notes += pair.notes(inputs)
     last = worst(rows)
     findings = [
-        *found.of_causes(overall(rows), explanation.causes, pair.conditions[1], pair.readout, last.text, last.max_abs),
         *found.of_checkpoint(checkpoint, pair.readout),
         *found.of_truncation(inputs[0].tokens, inputs[1].tokens),
+        *found.of_causes(overall(rows), explanation.causes, pair.conditions[1], pair.readout, last.text, last.max_abs),
     ]
     return Comparison(
         checkpoint=checkpoint.to_dict(),
@@ -88,11 +92,90 @@ def compare(
         readout=str(pair.readout),
         rows=tuple(rows),
         explanation=explanation,
-        findings=tuple(sorted(findings, key=lambda one: ("problem", "caution", "note").index(one.severity))),
+        findings=found.most_serious_first(findings),
         notes=tuple(dict.fromkeys(notes)),
         environment=environment(pair.texts, checkpoint.device, seed),
         against=against.to_dict() if against else None,
     )
+
+
+def padding_sweep(
+    checkpoint: Checkpoint,
+    texts: Sequence[Any] | str,
+    *,
+    condition: str | Condition = "",
+    readout: str | Readout = "cls",
+    count: int = 12,
+    progress: Progress = silent,
+) -> Sweep:
+    """Pad texts from the longest one's length to the model's limit, with and without mask, in float32 and float64.
+
+    Parameters
+    ----------
+    condition : what is kept besides padding, mask and dtype (side, positions, special tokens …).
+    count : how many lengths, in equal ratios.
+    """
+    base, chosen, whole = Condition.parse(condition), Readout.parse(readout), as_texts(texts)
+    base = base.replace(rows="slice", dropout="off", dtype="float32", padding="longest")
+    longest = max(len(row.ids) for row in prepare(checkpoint, whole, base).tokens)
+
+    def run(one: Condition, dtype: str) -> np.ndarray:
+        device = "cpu" if dtype == "float64" else None
+        return read(prepare(checkpoint, whole, one), chosen, dtype=dtype, device=device)
+
+    lengths = lengths_between(longest, checkpoint.max_length, count)
+    return sweep(run, base, lengths, str(chosen), tuple(range(len(whole))), progress)
+
+
+def where_they_part(
+    checkpoint: Checkpoint,
+    texts: Sequence[Any] | str,
+    text: int,
+    *,
+    reference: str | Condition = "batch=alone",
+    candidate: str | Condition = "batch=whole",
+    float64: bool = True,
+    seed: int = 0,
+) -> Parting:
+    """The difference of one text under two conditions, per layer and token.
+
+    Parameters
+    ----------
+    float64 : repeat both sides in float64, so that only another computation shows; else compare them as they run.
+    """
+    whole = as_texts(texts)
+    if not 0 <= text < len(whole):
+        raise BertlensError("cannot show a text", got=f"number {text}", expected=f"0 … {len(whole) - 1}")
+    sides = (prepare(checkpoint, whole, Condition.parse(one)) for one in (reference, candidate))
+    left, right = (
+        states_of(side, text, dtype="float64" if float64 else None, seed=seed + offset) for offset, side in enumerate(sides)
+    )
+    return part(text, left, right, checkpoint.tokenizer, float64=float64)
+
+
+def shapes(checkpoint: Checkpoint, texts: Sequence[Any] | str, *, condition: str | Condition = "") -> tuple[Tensor, ...]:
+    """Every tensor of the first forward pass with named axes, going in and coming out."""
+    return tensors_of(prepare(checkpoint, as_texts(texts), Condition.parse(condition)))
+
+
+def index_or_slice(
+    checkpoint: Checkpoint, texts: Sequence[Any] | str, text: int = 0, *, padding: str | int = "longest"
+) -> tuple[tuple[Access, ...], Comparison, Comparison]:
+    """Index, slice and batch of one array: what each returns, and [CLS] by slice and by index against the batch.
+
+    Returns
+    -------
+    accesses : shapes and refusals for one text; then the comparisons of `batch` with slices and with indices, all texts.
+    """
+    batch = Condition(padding=padding)
+    whole = as_texts(texts)
+    found = accesses(prepare(checkpoint, whole, batch), text)
+    # slices of one padded array keep its length, so every row is padded to the longest of all
+    width = max(len(row.ids) for row in prepare(checkpoint, whole, batch).tokens) if padding == "longest" else padding
+    alone = Condition(batch="alone", padding=width)
+    by_slice = compare(checkpoint, whole, reference=batch, candidate=alone)
+    by_index = compare(checkpoint, whole, reference=batch, candidate=batch.replace(rows="index"))
+    return found, by_slice, by_index
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,4 +250,24 @@ def _explained(pair: _Pair, inputs: tuple[Inputs, Inputs], rows: list[Any], note
         return read(selected, pair.readout, seed=pair.seed + 1, **where)[chosen]
 
     bound = 0.1 * last.max_abs if rounding else max((row.bound_float64 or 0.0) for row in rows)
-    return explain(run, reference, candidate, bound, measured)
+    explanation = explain(run, reference, candidate, bound, measured, rounding=rounding)
+    return explanation if rounding else _with_rounding(pair, explanation)
+
+
+def _with_rounding(pair: _Pair, explanation: Explanation) -> Explanation:
+    """Factors that float64 levels out get the size of the rounding that they make in the run itself."""
+    reference, candidate = pair.conditions
+
+    def size(key: str) -> float:
+        sides = (prepare(pair.checkpoints[0], pair.texts, one) for one in (reference, mixed(key)))
+        left, right = (read(side, pair.readout, seed=pair.seed).astype(np.float64) for side in sides)
+        return float(np.abs(left - right).max())
+
+    def mixed(key: str) -> Condition:
+        return reference.replace(**{key: getattr(candidate, key)})
+
+    innocent = (
+        dataclasses.replace(cause, max_abs=size(cause.factor)) if cause.factor == "dtype" else cause
+        for cause in explanation.innocent
+    )
+    return dataclasses.replace(explanation, innocent=tuple(innocent))

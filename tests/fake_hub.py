@@ -86,8 +86,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if what == "tree":
             listing: object = [
-                {"type": "file", "path": n, "size": len(c), "oid": hashlib.sha1(c).hexdigest()}
-                for n, c in repo.files.items()
+                {"type": "file", "path": n, "size": len(c), "oid": hashlib.sha1(c).hexdigest()} for n, c in repo.files.items()
             ]
         else:
             siblings = [{"rfilename": n, "size": len(c)} for n, c in repo.files.items()]
@@ -96,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _file(self, storage: bool, hub_id: str, revision: str, name: str) -> None:
         if (repo := self._repo(hub_id, revision)) is None:
-            return
+            return None
         if repo.gated:
             return self._send(401, b"{}", {"X-Error-Code": "GatedRepo"})
         content = repo.files[name]

@@ -107,9 +107,7 @@ def _unigram(lower_case: bool) -> list[tuple[str, float]]:
     """Unigram pieces with their scores, best first, without any special one."""
     pattern = AlbertTokenizer() if lower_case else XLMRobertaTokenizer()
     unknown: dict[str, Any] = {"special_tokens": ["<unk>"], "unk_token": "<unk>"}
-    trainer = trainers.UnigramTrainer(
-        vocab_size=TRAINED_SIZE, initial_alphabet=list(PRINTABLE), show_progress=False, **unknown
-    )
+    trainer = trainers.UnigramTrainer(vocab_size=TRAINED_SIZE, initial_alphabet=list(PRINTABLE), show_progress=False, **unknown)
     # The trainer sums in no fixed order: rounding, and an order of our own, make its answer the same every time.
     pieces = [(piece, round(score, 2)) for piece, score in _train(pattern, models.Unigram(), trainer)["vocab"]]
     return sorted((entry for entry in pieces if entry[0] != "<unk>"), key=lambda entry: (-entry[1], entry[0]))

@@ -119,9 +119,7 @@ def test_all_positions_can_be_used_and_count(folder: Folder, family: str) -> Non
 
 @pytest.mark.parametrize("head", ["masked-lm", "sequence-classification"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_head_s_file_holds_the_encoder_and_only_a_classifier_s_the_pooler(
-    tmp_path: Path, family: str, head: str
-) -> None:
+def test_a_head_s_file_holds_the_encoder_and_only_a_classifier_s_the_pooler(tmp_path: Path, family: str, head: str) -> None:
     build(family, tmp_path, head=head)
     _, report = AutoModel.from_pretrained(tmp_path, local_files_only=True, output_loading_info=True)
     assert report["unexpected_keys"]

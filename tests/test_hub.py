@@ -110,7 +110,7 @@ def test_files_come_over_plain_http_and_settings_are_put_back(hub: FakeHub, monk
     before, during = constants.DOWNLOAD_CHUNK_SIZE, set()
     fetch("own/tiny", progress=lambda done, *_: during.add((bool(done), constants.HF_HUB_DISABLE_XET)))
     assert (True, True) in during
-    assert (constants.HF_HUB_DISABLE_XET, constants.DOWNLOAD_CHUNK_SIZE) == (False, before)
+    assert (False, before) == (constants.HF_HUB_DISABLE_XET, constants.DOWNLOAD_CHUNK_SIZE)
 
 
 # Progress and cancel

@@ -1,0 +1,1 @@
+"""Judge: a reading becomes a verdict with its evidence."""

@@ -71,7 +71,9 @@ class Explanation:
     remainder: float | None = None
 
 
-def explain(run: Run, reference: Condition, candidate: Condition, bound: float, measured: float) -> Explanation:
+def explain(
+    run: Run, reference: Condition, candidate: Condition, bound: float, measured: float, *, rounding: bool = False
+) -> Explanation:
     """Find the causes of the difference between two conditions.
 
     Parameters
@@ -79,13 +81,15 @@ def explain(run: Run, reference: Condition, candidate: Condition, bound: float, 
     run : condition -> (texts, dimensions); called once per condition.
     bound : differences up to this size are no effect.
     measured : the difference between candidate and reference, which a single factor explains by itself.
+    rounding : the difference is rounding, so a harmless factor gives it its name.
     """
     keys = reference.differing(candidate)
+    cause = _Causes(reference, candidate, rounding)
     if len(keys) <= 1:
-        return Explanation(tuple(_cause(reference, candidate, (key,), measured, 0.0) for key in keys))
+        return Explanation(tuple(cause((key,), measured, 0.0) for key in keys))
     gap = _Gaps(run, reference, candidate)
     alone = {key: gap((key,), ()) for key in keys}
-    sets = [(key,) for key in keys if alone[key] is None or alone[key] > bound]
+    sets: list[tuple[str, ...]] = [(key,) for key, size in alone.items() if size is None or size > bound]
     remainder = gap(keys, _members(sets))
     if remainder is None or remainder > bound:
         sets += _pairs(gap, keys, sets, bound)
@@ -93,15 +97,12 @@ def explain(run: Run, reference: Condition, candidate: Condition, bound: float, 
     if remainder is None or remainder > bound:
         sets, remainder = [keys], 0.0
     causes = []
-    for members in _smallest(sets):
+    for members in cause.smallest(sets):
         size = gap(members, ())
-        undone = gap(tuple(key for key in keys if key not in (_name(members),)), ())
-        causes.append(_cause(reference, candidate, members, size if size is not None else measured, undone))
-    causes.sort(key=lambda cause: -np.nan_to_num(cause.max_abs, nan=np.inf))
-    named = _members(sets)
-    innocent = tuple(
-        _cause(reference, candidate, (key,), alone[key] or 0.0, None) for key in keys if key not in named
-    )
+        undone = gap(tuple(key for key in keys if key != cause.name(members)), ())
+        causes.append(cause(members, size if size is not None else measured, undone))
+    causes.sort(key=lambda one: -np.nan_to_num(one.max_abs, nan=np.inf))
+    innocent = tuple(cause((key,), alone[key] or 0.0, None) for key in keys if key not in _members(sets))
     return Explanation(tuple(causes), innocent, remainder)
 
 
@@ -130,9 +131,7 @@ class _Gaps:
         return self._vectors[condition]
 
 
-def _pairs(
-    gap: _Gaps, keys: Sequence[str], singles: Sequence[tuple[str, ...]], bound: float
-) -> list[tuple[str, ...]]:
+def _pairs(gap: _Gaps, keys: Sequence[str], singles: Sequence[tuple[str, ...]], bound: float) -> list[tuple[str, ...]]:
     """Pairs that do something which their members do not do one by one."""
     real = _members(singles)
     found: list[tuple[str, ...]] = []
@@ -147,21 +146,26 @@ def _members(sets: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(key for members in sets for key in members))
 
 
-def _smallest(sets: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """Without pairs that say no more than a single factor in them does."""
-    named = {_name(members) for members in sets if len(members) == 1}
-    return [members for members in sets if len(members) == 1 or _name(members) not in named]
+@dataclass(frozen=True)
+class _Causes:
+    """Turns a set of factors into a cause with a name."""
 
+    reference: Condition
+    candidate: Condition
+    rounding: bool
 
-def _name(members: Sequence[str]) -> str:
-    """The factor that gives a set its name: the last one that is not harmless by itself."""
-    return next((key for key in reversed(members) if key not in HARMLESS), members[-1])
+    def name(self, members: Sequence[str]) -> str:
+        """The factor to name: the last that can be at fault; for rounding the first that cannot."""
+        wanted = [key for key in members if (key in HARMLESS) == self.rounding]
+        return (wanted[0] if self.rounding else wanted[-1]) if wanted else members[-1]
 
+    def smallest(self, sets: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+        """Without pairs that say no more than a single factor in them does."""
+        named = {self.name(members) for members in sets if len(members) == 1}
+        return [members for members in sets if len(members) == 1 or self.name(members) not in named]
 
-def _cause(
-    reference: Condition, candidate: Condition, members: Sequence[str], size: float, undone: float | None
-) -> Cause:
-    values = {key: (str(getattr(reference, key)), str(getattr(candidate, key))) for key in members}
-    name = _name(members)
-    before, after = values.pop(name)
-    return Cause(name, before, after, size, values, undone)
+    def __call__(self, members: Sequence[str], size: float, undone: float | None) -> Cause:
+        values = {key: (str(getattr(self.reference, key)), str(getattr(self.candidate, key))) for key in members}
+        name = self.name(members)
+        before, after = values.pop(name)
+        return Cause(name, before, after, size, values, undone)

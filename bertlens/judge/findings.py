@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -90,9 +90,7 @@ MENDED: dict[str, str] = {
     "silent-truncation": "tokenizer(texts, truncation=True, max_length=model_limit)   # or split long texts first",
     "batch-axis-missing": "outputs = model(input_ids=ids[i:i+1], attention_mask=mask[i:i+1])   # a slice keeps the batch axis",
     "dropout-active": "model.eval()",
-    "mean-includes-padding": (
-        "mask = attention_mask.unsqueeze(-1)\nmean = (last_hidden_state * mask).sum(1) / mask.sum(1)"
-    ),
+    "mean-includes-padding": ("mask = attention_mask.unsqueeze(-1)\nmean = (last_hidden_state * mask).sum(1) / mask.sum(1)"),
     "half-precision": "model = AutoModel.from_pretrained(name, dtype=torch.float32)",
     "attention-implementation": 'model = AutoModel.from_pretrained(name, attn_implementation="sdpa")',
     "pooler-missing": "vectors = outputs.last_hidden_state[:, 0]   # not outputs.pooler_output",
@@ -140,6 +138,17 @@ def _fault(verdict: str, cause: Cause, candidate: Condition, readout: Readout) -
     return next(known, ROUNDING.get(cause.factor, "positions-wrong"))
 
 
+def most_serious_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Findings in order; what was found twice is told once, with the evidence of both and the gravest severity."""
+    order = ("problem", "caution", "note")
+    kept: dict[str, Finding] = {}
+    for finding in findings:
+        first = kept.get(finding.id, finding)
+        severity = min(first.severity, finding.severity, key=order.index)
+        kept[finding.id] = replace(first, severity=severity, evidence={**first.evidence, **finding.evidence})
+    return tuple(sorted(kept.values(), key=lambda finding: order.index(finding.severity)))
+
+
 def named(fault: str, severity: str, evidence: dict[str, Any], affects: tuple[str, ...], title: str = "") -> Finding:
     """A finding with the words of the catalogue."""
     entry = catalogue()[fault]
@@ -174,5 +183,6 @@ def of_truncation(tokens: Sequence[Tokens], other: Sequence[Tokens]) -> list[Fin
     first = cut[0]
     where = f" after character {first['at_character']}" if first["at_character"] is not None else ""
     lost = int(first["tokens"] or 0) - int(first["kept"] or 0)
-    title = f"{len(cut)} text{'s are' if len(cut) > 1 else ' is'} truncated: text {first['text']} loses {lost:,} of {first['tokens']:,} tokens{where}"
+    many = "texts are" if len(cut) > 1 else "text is"
+    title = f"{len(cut)} {many} truncated: text {first['text']} loses {lost:,} of {first['tokens']:,} tokens{where}"
     return [named("silent-truncation", "caution", {"texts": cut[:20], "truncated": len(cut)}, ("every readout",), title)]

@@ -72,9 +72,7 @@ def measure(reference: np.ndarray, candidate: np.ndarray, dtypes: tuple[str, str
         max_abs, l2 = np.abs(difference).max(1), np.linalg.norm(difference, axis=1)
     cosines = cosine(reference, candidate)
     steps = ulps(left, right, coarse)
-    return [
-        Row(i, bool(equal[i]), float(max_abs[i]), float(l2[i]), float(cosines[i]), steps[i]) for i in range(len(left))
-    ]
+    return [Row(i, bool(equal[i]), float(max_abs[i]), float(l2[i]), float(cosines[i]), steps[i]) for i in range(len(left))]
 
 
 def bits(values: np.ndarray) -> np.ndarray:

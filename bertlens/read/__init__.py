@@ -1,0 +1,1 @@
+"""Read: tensors become something a person can read."""

@@ -1,0 +1,1 @@
+"""Run: a text becomes tensors."""

@@ -27,7 +27,8 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import validate_repo_id
 
 from bertlens.errors import BertlensError
-from bertlens.run.watch import Failed, Progress, Watch, tuned_client
+from bertlens.run.progress import Progress
+from bertlens.run.watch import Failed, Watch, tuned_client
 
 PRESETS: dict[str, str] = {
     "google-bert/bert-base-uncased": "BERT base, English, lower case",
@@ -55,7 +56,14 @@ _SMALL = (
 )
 _VOCABULARY = {"tokenizer.json", "vocab.txt", "vocab.json", *(name for name in _SMALL if name.endswith(".model"))}
 _WEIGHTS = (("model", "safetensors"), ("pytorch_model", "bin"))  # in this order: a pickle only if there is no other
-_FOREIGN = {".h5": "TensorFlow", ".msgpack": "Flax", ".onnx": "ONNX", ".xml": "OpenVINO", ".gguf": "GGUF", ".ot": "Rust"}
+_FOREIGN = {
+    ".h5": "TensorFlow",
+    ".msgpack": "Flax",
+    ".onnx": "ONNX",
+    ".xml": "OpenVINO",
+    ".gguf": "GGUF",
+    ".ot": "Rust",
+}
 _FOREIGN |= {suffix: f"{suffix[1:]} files that are no complete set" for suffix in (".safetensors", ".bin")}
 _INSTEAD = "use the packaged checkpoint `minilm` or the folder of a checkpoint on this computer"
 

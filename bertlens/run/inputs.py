@@ -166,9 +166,7 @@ def _check(checkpoint: Checkpoint, condition: Condition) -> None:
             f"{name} cannot run segments=ones", got="a model with one segment", expected="segments=tokenizer or zeros"
         )
     if condition.positions == "from-mask" and not facts.takes_positions:
-        raise BertlensError(
-            f"{name} cannot run positions=from-mask", got=f"a model that takes no position_ids ({facts.kind})"
-        )
+        raise BertlensError(f"{name} cannot run positions=from-mask", got=f"a model that takes no position_ids ({facts.kind})")
     if condition.attention not in facts.attentions and condition.attention != "sdpa":
         raise BertlensError(f"{name} cannot run attention={condition.attention}", expected=" / ".join(facts.attentions))
 
@@ -176,9 +174,7 @@ def _check(checkpoint: Checkpoint, condition: Condition) -> None:
 def _check_lengths(checkpoint: Checkpoint, condition: Condition, tokens: Sequence[Tokens]) -> None:
     if any(not row.ids for row in tokens):
         empty = next(index for index, row in enumerate(tokens) if not row.ids)
-        raise BertlensError(
-            f"text {empty} has no token", got="an empty row", do="leave the text out, or keep specials=on"
-        )
+        raise BertlensError(f"text {empty} has no token", got="an empty row", do="leave the text out, or keep specials=on")
     longest = max(range(len(tokens)), key=lambda index: len(tokens[index].ids))
     length = len(tokens[longest].ids)
     if isinstance(condition.padding, int) and condition.padding < length:
@@ -189,9 +185,7 @@ def _check_lengths(checkpoint: Checkpoint, condition: Condition, tokens: Sequenc
             do=f"set padding={length}, or max_length={condition.padding} as well to truncate",
         )
     if checkpoint.tokenizer.pad_token_id is None and any(len(row.ids) != length for row in tokens):
-        raise BertlensError(
-            f"{checkpoint.name} cannot pad", got="a tokenizer without a padding token", do="use batch=alone"
-        )
+        raise BertlensError(f"{checkpoint.name} cannot pad", got="a tokenizer without a padding token", do="use batch=alone")
 
 
 def _padded(rows: Sequence[Sequence[int]], width: int, left: bool, value: int) -> torch.Tensor:

@@ -108,7 +108,10 @@ def usable_device(device: str) -> None:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise BertlensError(
-            f"cannot run on '{device}'", got=_first_line(error), expected="cpu, cuda, cuda:1 or mps", do="try --device cpu"
+            f"cannot run on '{device}'",
+            got=_first_line(error),
+            expected="cpu, cuda, cuda:1 or mps",
+            do="try --device cpu",
         ) from None
 
 

@@ -52,7 +52,9 @@ def tokenise(checkpoint: Checkpoint, texts: Texts, *, specials: bool, limit: int
     needed = tokenizer.num_special_tokens_to_add(pair=any(not isinstance(text, str) for text in texts)) if specials else 0
     if limit <= needed:
         raise BertlensError(
-            f"cannot truncate to {limit} tokens", got=f"{needed} special tokens alone", do=f"choose {needed + 1} or more"
+            f"cannot truncate to {limit} tokens",
+            got=f"{needed} special tokens alone",
+            do=f"choose {needed + 1} or more",
         )
     with checkpoint.tokenizer_lock, quiet():
         whole = _call(tokenizer, texts, specials, None)

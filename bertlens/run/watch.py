@@ -12,9 +12,9 @@ from typing import Any, Self, TypeVar
 from huggingface_hub import constants
 from huggingface_hub.errors import HTTPError
 
+from bertlens.run.progress import Progress
+
 T = TypeVar("T")
-Progress = Callable[[int, int, str], None]
-"""Bytes done, bytes in all (0: not known yet), file or step. It may raise to cancel."""
 
 TICK_SECONDS = 0.1
 
@@ -58,7 +58,7 @@ class Watch:
         def body() -> None:
             try:
                 result.set_result(work())
-            except BaseException as error:  # noqa: BLE001 - run() raises it in the caller's thread
+            except BaseException as error:
                 result.set_exception(error)
 
         threading.Thread(target=body, name="hub", daemon=True).start()

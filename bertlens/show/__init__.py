@@ -1,0 +1,1 @@
+"""Show: a verdict becomes a table, a picture, a script."""
