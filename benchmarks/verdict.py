@@ -22,9 +22,10 @@ import pandas as pd
 import torch
 
 from bertlens.judge.findings import catalogue
-from bertlens.judge.measures import EPS, measure
-from bertlens.judge.verdict import BOUND, VERDICTS, judge, overall
-from bertlens.read.readout import Readout, read
+from bertlens.judge.measures import BOUND, EPS, measure
+from bertlens.judge.verdict import VERDICTS, judge, overall
+from bertlens.read.readout import Readout
+from bertlens.read.vectors import read
 from bertlens.run.checkpoint import Checkpoint, load, locate
 from bertlens.run.condition import Condition
 from bertlens.run.inputs import prepare

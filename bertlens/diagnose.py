@@ -16,9 +16,10 @@ from bertlens.judge.measures import measure
 from bertlens.judge.parting import Parting, part
 from bertlens.judge.sweep import Sweep, lengths_between, sweep
 from bertlens.judge.verdict import judge, overall, worst
-from bertlens.read.readout import Readout, read
+from bertlens.read.readout import Readout
 from bertlens.read.slicing import Access, Tensor, accesses, tensors_of
 from bertlens.read.states import states_of
+from bertlens.read.vectors import read
 from bertlens.run.condition import Condition
 from bertlens.run.environment import environment
 from bertlens.run.inputs import Inputs, prepare
@@ -198,11 +199,14 @@ class _Pair:
 
     def vectors(self, inputs: tuple[Inputs, Inputs], **where: Any) -> tuple[np.ndarray, np.ndarray]:
         """Reference and candidate, each (texts, dimensions)."""
-        left, right = (
-            read(side, self.readout, seed=self.seed + offset, progress=self.progress, **where)
-            for offset, side in enumerate(inputs)
-        )
+        left, right = (self.read(side, offset, **where) for offset, side in enumerate(inputs))
         return left, right
+
+    def read(self, inputs: Inputs, side: int, **where: Any) -> np.ndarray:
+        """Vectors of one side, (texts, dimensions). Kept per side: equal conditions on both sides still run twice."""
+        key = (side, self.seed, self.readout, inputs.condition, inputs.tokens, inputs.groups, tuple(where.items()))
+        seed = self.seed + side
+        return inputs.checkpoint.kept.get(key, lambda: read(inputs, self.readout, seed=seed, progress=self.progress, **where))
 
     def in_float64(
         self, inputs: tuple[Inputs, Inputs], texts: list[int]
@@ -247,7 +251,7 @@ def _explained(pair: _Pair, inputs: tuple[Inputs, Inputs], rows: list[Any], note
     def run(condition: Condition) -> np.ndarray:
         selected = prepare(checkpoint, pair.texts, condition).select(chosen)
         where: dict[str, Any] = {} if rounding else {"dtype": "float64", "device": "cpu"}
-        return read(selected, pair.readout, seed=pair.seed + 1, **where)[chosen]
+        return pair.read(selected, int(condition.dropout == "on"), **where)[chosen]
 
     bound = 0.1 * last.max_abs if rounding else max((row.bound_float64 or 0.0) for row in rows)
     explanation = explain(run, reference, candidate, bound, measured, rounding=rounding)
@@ -260,7 +264,7 @@ def _with_rounding(pair: _Pair, explanation: Explanation) -> Explanation:
 
     def size(key: str) -> float:
         sides = (prepare(pair.checkpoints[0], pair.texts, one) for one in (reference, mixed(key)))
-        left, right = (read(side, pair.readout, seed=pair.seed).astype(np.float64) for side in sides)
+        left, right = (pair.read(side, 0).astype(np.float64) for side in sides)
         return float(np.abs(left - right).max())
 
     def mixed(key: str) -> Condition:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from bertlens.judge.causes import Explanation
 from bertlens.judge.findings import Finding
-from bertlens.judge.measures import Row
-from bertlens.judge.verdict import BOUND, PLAUSIBLE, counts, overall, worst
+from bertlens.judge.measures import BOUND, Row
+from bertlens.judge.verdict import PLAUSIBLE, counts, overall, worst
 from bertlens.judge.wording import sentence
 
 if TYPE_CHECKING:

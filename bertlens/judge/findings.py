@@ -43,6 +43,11 @@ class Finding:
     remedy: str = ""
     code: str = ""
 
+    @property
+    def cause(self) -> str:
+        """Why it happens, in the words of the catalogue."""
+        return str(catalogue().get(self.id, {}).get("root_cause", ""))
+
     def to_dict(self) -> dict[str, Any]:
         """The contract's names."""
         return {

@@ -19,6 +19,10 @@ EPS: dict[str, float] = {name: torch.finfo(getattr(torch, name)).eps for name in
 """Distance from 1 to the next number, per format."""
 
 
+BOUND = 2.0**16
+"""Rounding in float64 stays below this many eps(float64) times the largest component; see `docs/verdict.md`."""
+
+
 @dataclass(frozen=True)
 class Row:
     """How one text's two vectors compare.
@@ -46,6 +50,11 @@ class Row:
     bound_float64: float | None = None
     error: float | None = None
     verdict: str = "undecided"
+
+    @property
+    def scale_float64(self) -> float:
+        """Largest component of the two float64 vectors; 0 where they were not computed."""
+        return (self.bound_float64 or 0.0) / (BOUND * EPS["float64"])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, which knows no NaN: None instead."""

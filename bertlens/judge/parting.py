@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bertlens.judge.measures import EPS
-from bertlens.judge.verdict import BOUND
+from bertlens.judge.measures import BOUND, EPS
 from bertlens.read.states import States
 
 if TYPE_CHECKING:

@@ -20,13 +20,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from bertlens.judge.measures import EPS, Row
+from bertlens.judge.measures import BOUND, EPS, Row
 
 VERDICTS = ("identical", "rounding", "undecided", "different")
 """From harmless to serious; the verdict of several texts is that of the most serious one."""
-
-BOUND = 2.0**16
-"""Rounding in float64 stays below this many eps(float64) times the largest component."""
 
 PLAUSIBLE = {"float64": 2.0**16, "float32": 2.0**10, "bfloat16": 2.0**6, "float16": 2.0**9}
 """A side lies within this many eps of its own format, times the largest component, of its float64 repeat."""

@@ -25,32 +25,36 @@ def sentence(comparison: Comparison) -> str:
     row, many = comparison.worst, len(comparison.rows) > 1
     where = f" (text {row.text})" if many else ""
     if comparison.verdict == "identical":
-        every = f"All {len(comparison.rows)} vectors are" if many else "The vector is"
-        return f"{every} the same to the last bit."
+        every = f"all {len(comparison.rows)} vectors are" if many else "the vector is"
+        return f"Identical: {every} the same to the last bit."
     if not math.isfinite(row.max_abs):
         return _not_finite(comparison)
     size = f"the largest difference is {number(row.max_abs)}{where}"
     if row.max_abs_float64 is None:
         return f"Undecided: {size}, and it could not be repeated in float64."
     if comparison.verdict == "rounding":
-        return (
-            f"Only rounding: {size}, and in float64 it falls to {number(row.max_abs_float64)}; "
-            "both runs compute the same thing."
-        )
+        return f"Rounding: {size}, and in float64 it falls to {number(row.max_abs_float64)}; both runs compute the same thing."
     if comparison.verdict == "undecided":
         return (
             f"Undecided: {size}; it vanishes in float64 on the CPU, but it is larger than rounding explains "
             f"({row.error:,.0f} eps). Running on another device would decide."
         )
-    return f"Not rounding: {size}, and in float64 it stays {number(row.max_abs_float64)}{_because(comparison)}."
+    if row.max_abs_float64 < 1e-6 * max(row.scale_float64, 1e-300):
+        return f"Different: {size}; in float64 {number(row.max_abs_float64)} of it stays: small, but no rounding{_because(comparison)}."
+    return (
+        f"Different: {size}, and in float64 it stays {number(row.max_abs_float64)}, so it is no rounding{_because(comparison)}."
+    )
 
 
 def _because(comparison: Comparison) -> str:
     causes = comparison.explanation.causes
     if not causes:
         return ""
-    rest = f" and {len(causes) - 1} more" if len(causes) > 1 else ""
-    return f"; the cause is {causes[0].words}{rest}"
+    if len(causes) == 1:
+        return f"; the cause is {causes[0].words}"
+    first, second = (f"{cause.words} ({number(cause.max_abs)})" for cause in causes[:2])
+    rest = f" and {len(causes) - 2} more" if len(causes) > 2 else ""
+    return f"; the causes are {first} and {second}{rest}"
 
 
 def _not_finite(comparison: Comparison) -> str:
@@ -58,4 +62,4 @@ def _not_finite(comparison: Comparison) -> str:
     texts = f"{broken} of {len(comparison.rows)} texts have" if len(comparison.rows) > 1 else "The text has"
     if comparison.verdict == "undecided":
         return f"Undecided: {texts} NaN or Inf in both vectors, so there is no number to compare."
-    return f"Not rounding: {texts} NaN or Inf in one of the two vectors{_because(comparison)}."
+    return f"Different: {texts} NaN or Inf in one of the two vectors{_because(comparison)}."

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bertlens.errors import BertlensError
 from bertlens.run import hub
+from bertlens.run.keep import Keep
 from bertlens.run.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Checkpoint:
     report: LoadReport
     device: str = "cpu"
     tokenizer_lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    kept: Keep = field(default_factory=Keep, repr=False)
 
     @cached_property
     def max_length(self) -> int:

@@ -1,0 +1,100 @@
+import streamlit as st
+
+from bertlens.read.readout import Readout
+from bertlens.run.condition import Condition
+from ui import address, blocks, questions
+from ui.conditions import choose
+from ui.frame import Page, page
+
+SIZES = ("max_abs", "max_abs_float64", "l2", "alone", "left without it")
+
+
+def per_text(given: Page, comparison) -> None:
+    from bertlens.show import tables
+
+    st.subheader("Text by text", anchor="texts")
+    blocks.table(tables.rows(comparison, given.texts), "bertlens-texts", numbers=SIZES)
+    blocks.as_json(comparison, "bertlens-compare")
+
+
+def causes(comparison) -> None:
+    from bertlens.show import tables
+
+    if comparison.verdict == "identical":
+        return
+    st.subheader("What causes it", anchor="causes")
+    st.caption("Each factor that differs, changed alone; and what is left of the whole difference when only it is put back.")
+    blocks.table(tables.causes(comparison), "bertlens-causes", numbers=SIZES)
+
+
+def closer(given: Page, comparison, reference: Condition, candidate: Condition, readout: Readout) -> None:
+    st.subheader("Look closer at one text", anchor="closer")
+    text = chosen_text(len(given.texts), comparison.worst.text)
+    st.caption(
+        blocks.plain(" ||| ".join([given.texts[text]] if isinstance(given.texts[text], str) else given.texts[text])[:300])
+    )
+    part(given, text, reference, candidate, comparison.verdict)
+    sweep(given, text, candidate, readout)
+
+
+def chosen_text(count: int, worst: int) -> int:
+    asked = address.value("text")
+    shown = int(asked) if asked.isdigit() and int(asked) < count else worst
+    if count == 1:
+        return 0
+    return int(
+        address.widget(st.number_input, "Text number", "text", shown=shown, min_value=0, max_value=count - 1, step=1, width=200)
+    )
+
+
+def part(given: Page, text: int, reference: Condition, candidate: Condition, verdict: str) -> None:
+    from bertlens.show import figures
+
+    st.markdown("**Where do the two runs part?**")
+    float64 = st.segmented_control(
+        "Compare the layers",
+        ["in float64", "as they run"],
+        default="as they run" if verdict in ("rounding", "identical") else "in float64",
+        key=f"layers_{verdict}",
+        help="In float64 only another computation shows; as they run, rounding shows as well.",
+    )
+    found = questions.parting(given, text, reference, candidate, float64=float64 != "as they run")
+    st.markdown(blocks.plain(found.sentence))
+    st.caption(
+        f"Real tokens of both runs, aligned by what they are; padding is left out ({found.padding[0]} in the reference, "
+        f"{found.padding[1]} in the candidate)" + (f"; {found.left_out} tokens have no partner." if found.left_out else ".")
+    )
+    if found.tokens:
+        blocks.figure(figures.parting(found), "bertlens-layers", found.to_frame(), numbers=SIZES)
+
+
+def sweep(given: Page, text: int, candidate: Condition, readout: Readout) -> None:
+    from bertlens.show import figures
+
+    st.markdown("**What does the padded length do?**")
+    found = questions.sweep(given, text, candidate, readout)
+    st.markdown(blocks.plain(found.sentence))
+    frame = found.to_frame()
+    blocks.figure(figures.padding_sweep(found), "bertlens-padding", frame, numbers=tuple(frame.columns[1:]))
+
+
+def python(given: Page, reference: Condition, candidate: Condition, readout: Readout) -> None:
+    from bertlens.show import script
+
+    checkpoint = given.checkpoint()
+    facts = {"architecture": checkpoint.architecture, "max_length": checkpoint.max_length}
+    code = script.comparison_script(given.name, given.texts, reference, candidate, readout, **facts)
+    blocks.same_in_python(code, blocks.command(given.name, reference, candidate, readout), "bertlens_compare")
+
+
+with page("Batch and padding", "The same text gives two vectors: is it rounding or a fault, and what causes it?") as given:
+    checkpoint = given.checkpoint()
+    reference, candidate, read = choose(checkpoint.max_length)
+    readout = Readout.parse(read)
+    comparison = questions.compare(given, reference, candidate, readout)
+    blocks.verdict(comparison)
+    blocks.findings(comparison.findings)
+    per_text(given, comparison)
+    causes(comparison)
+    closer(given, comparison, reference, candidate, readout)
+    python(given, reference, candidate, readout)

@@ -1,0 +1,125 @@
+"""Blocks: the pieces that pages are made of, from the verdict to the same in Python."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import streamlit as st
+
+if TYPE_CHECKING:
+    from plotly.graph_objects import Figure
+
+    from bertlens.judge.comparison import Comparison
+    from bertlens.judge.findings import Finding
+
+SIGNS: dict[str, tuple[str, str, str]] = {
+    "identical": ("Identical", "green", ":material/check_circle:"),
+    "rounding": ("Rounding", "blue", ":material/approval:"),
+    "undecided": ("Undecided", "orange", ":material/help:"),
+    "different": ("Different", "red", ":material/error:"),
+}
+"""A verdict as a word, a colour and a sign; the word always stands with the colour."""
+
+SEVERITIES = {
+    "problem": ("red", ":material/error:"),
+    "caution": ("orange", ":material/warning:"),
+    "note": ("blue", ":material/info:"),
+}
+
+
+def plain(text: str) -> str:
+    """Text of a person or a model, safe inside Markdown: shown as it is, never as markup."""
+    return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>~$:&])", r"\\\1", text.replace("\n", " "))
+
+
+def verdict(comparison: Comparison) -> None:
+    """The verdict in one sentence with its number, then the four numbers behind it."""
+    from bertlens.judge.wording import number
+
+    _, colour, sign = SIGNS[comparison.verdict]
+    box = {"green": st.success, "blue": st.info, "orange": st.warning, "red": st.error}[colour]
+    word, rest = comparison.sentence.split(":", 1)
+    box(f"**{word}**:{plain(rest)}", icon=sign)
+    row = comparison.worst
+    four = st.columns(4)
+    four[0].metric("Largest difference", number(row.max_abs), help="Largest absolute difference over texts and dimensions")
+    repeated = "not needed" if row.equal else "not possible" if row.max_abs_float64 is None else number(row.max_abs_float64)
+    four[1].metric("In float64", repeated, help="The same two runs repeated in float64: rounding falls, a fault stays")
+    four[2].metric("Cosine", _cosine(row.cosine), help="Cosine similarity of that text's two vectors")
+    count = "bit-equal" if row.equal else "–" if row.max_ulp is None else _count(row.max_ulp)
+    four[3].metric("ULPs", count, help="Representable numbers between the two, at most (in the coarser of the two formats)")
+    for note in comparison.notes:
+        st.caption(f":material/info: {plain(note)}")
+
+
+def _count(steps: int) -> str:
+    return f"{steps:,}" if steps < 1_000_000 else f"{steps:.1e}"
+
+
+def _cosine(value: float) -> str:
+    if value != value:
+        return "not a number"
+    return f"{value:.4f}" if 1 - value > 5e-5 else f"1 − {1 - value:.0e}" if value < 1 else "1"
+
+
+def findings(found: Sequence[Finding]) -> None:
+    """Each finding as a card: one sentence, its evidence, its remedy in words and as code."""
+    for finding in found:
+        colour, sign = SEVERITIES[finding.severity]
+        with st.container(border=True):
+            st.markdown(f":{colour}-badge[{sign} {finding.severity}] **{plain(finding.title)}** &nbsp; `{finding.id}`")
+            if finding.cause:
+                st.markdown(plain(finding.cause))
+            if finding.remedy:
+                st.markdown(f"**Remedy.** {plain(finding.remedy)}")
+            if finding.code:
+                st.code(finding.code, language="python")
+            with st.popover("Evidence", icon=":material/fact_check:"):
+                st.json(finding.evidence)
+
+
+def table(frame: pd.DataFrame, name: str, *, numbers: Sequence[str] = (), height: int | None = None) -> None:
+    """A table with its download; `numbers` are shown in scientific notation."""
+    columns = {column: st.column_config.NumberColumn(format="%.2e") for column in numbers if column in frame}
+    options: dict[str, Any] = {"height": height} if height else {}
+    st.dataframe(frame, hide_index=True, column_config=columns, key=f"table_{name}", **options)
+    download("Table (CSV)", f"{name}.csv", lambda: frame.to_csv(index=False), "text/csv")
+
+
+def figure(picture: Figure, name: str, frame: pd.DataFrame, *, numbers: Sequence[str] = ()) -> None:
+    """A picture with the table it was drawn from, and both to download."""
+    st.plotly_chart(picture, key=f"figure_{name}", config={"displaylogo": False, "toImageButtonOptions": {"filename": name}})
+    with st.expander("The same as a table", icon=":material/table:"):
+        table(frame, name, numbers=numbers)
+
+
+def download(label: str, file: str, make: Callable[[], str], kind: str) -> None:
+    """A download whose content is made on the click."""
+    st.download_button(label, make, file_name=file, mime=kind, on_click="ignore", icon=":material/download:", key=f"get_{file}")
+
+
+def as_json(comparison: Comparison, name: str) -> None:
+    """The whole result as the document that the command line prints."""
+    download("Everything (JSON)", f"{name}.json", lambda: json.dumps(comparison.to_dict(), indent=1), "application/json")
+
+
+def command(checkpoint: str, reference: object, candidate: object, readout: object) -> str:
+    """The comparison as a line for a shell."""
+    words = ["bertlens", "compare", checkpoint, "--texts", "texts.txt"]
+    words += ["--reference", str(reference), "--candidate", str(candidate), "--readout", str(readout)]
+    return shlex.join(words)
+
+
+def same_in_python(script: str, command: str, name: str) -> None:
+    """The same as a file that needs only torch and transformers, and as a command."""
+    st.subheader("The same in Python", anchor="python")
+    st.caption("Needs only torch and transformers, and prints the same numbers.")
+    with st.expander("Script", icon=":material/code:", expanded=False):
+        st.code(script, language="python", height=420)
+    download("Script (.py)", f"{name}.py", lambda: script, "text/x-python")
+    st.code(command, language="bash", wrap_lines=True)

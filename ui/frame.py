@@ -1,0 +1,60 @@
+"""Frame: what every page has around its content: title, question, sidebar, and one way to show what went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from bertlens.errors import BertlensError
+from bertlens.run.texts import Texts
+from ui import address, memory
+from ui.progress import working
+from ui.sidebar import sidebar
+
+if TYPE_CHECKING:
+    from bertlens.run.checkpoint import Checkpoint
+
+
+ICON = Path(__file__).with_name("icon.svg")
+
+
+class Stopped(Exception):
+    """The visitor cancelled, so there is nothing to show below."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a page is given: the checkpoint's name and the texts, and the loaded checkpoint when it asks."""
+
+    name: str
+    texts: Texts
+
+    def checkpoint(self) -> Checkpoint:
+        """The loaded checkpoint; loading and downloading show their progress."""
+        found = working(("load", self.name), f"Loading {self.name}", lambda progress: memory.checkpoint(self.name, progress))
+        if found is None:
+            raise Stopped
+        return found
+
+
+@contextmanager
+def page(title: str, question: str) -> Iterator[Page]:
+    """Draw the frame of a page; an expected failure inside becomes one sentence, with everything typed kept."""
+    st.set_page_config(page_title=f"{title} · bertlens", page_icon=str(ICON), layout="wide")
+    address.restore()
+    st.title(title)
+    st.markdown(f"**{question}**")
+    try:
+        name, texts = sidebar()
+        if address.texts_left_out():
+            st.caption(":material/link_off: The texts are too long for a link; copy them along with it.")
+        yield Page(name, texts)
+    except BertlensError as error:
+        st.error(error.sentence, icon=":material/error:")
+    except Stopped:
+        return

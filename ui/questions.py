@@ -1,0 +1,94 @@
+"""Questions: what pages ask of the core, each answered once and kept, with progress while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bertlens.read.readout import Readout
+from bertlens.run.condition import Condition
+from ui import memory
+from ui.frame import Page, Stopped
+from ui.progress import working
+
+if TYPE_CHECKING:
+    from bertlens.judge.comparison import Comparison
+    from bertlens.judge.parting import Parting
+    from bertlens.judge.sweep import Sweep
+    from bertlens.read.slicing import Access, Tensor
+    from bertlens.run.progress import Progress
+
+T = TypeVar("T")
+
+
+def compare(page: Page, reference: Condition, candidate: Condition, readout: Readout, texts: Any = None) -> Comparison:
+    """The comparison of two conditions on the page's texts, or on some of them."""
+    from bertlens import diagnose
+
+    checkpoint, chosen = page.checkpoint(), texts or page.texts
+
+    def make(progress: Progress) -> Comparison:
+        conditions = {"reference": reference, "candidate": candidate}
+        return diagnose.compare(checkpoint, chosen, **conditions, readout=readout, progress=progress)  # type: ignore[arg-type]
+
+    return _asked(page, f"Comparing {len(chosen):,} texts", ("compare", chosen, reference, candidate, readout), make)
+
+
+def sweep(page: Page, text: int, condition: Condition, readout: Readout) -> Sweep:
+    """The padding sweep of one text."""
+    from bertlens import diagnose
+
+    checkpoint, chosen = page.checkpoint(), page.texts[text : text + 1]
+
+    def make(progress: Progress) -> Sweep:
+        return diagnose.padding_sweep(checkpoint, chosen, condition=condition, readout=readout, progress=progress)
+
+    kept = condition.replace(mask="on", padding="longest", batch="whole", dtype="float32")
+    return _asked(page, "Sweeping the padded length", ("sweep", chosen, kept, readout), make)
+
+
+def parting(page: Page, text: int, reference: Condition, candidate: Condition, *, float64: bool) -> Parting:
+    """Where two runs of one text part."""
+    from bertlens import diagnose
+
+    checkpoint = page.checkpoint()
+
+    def make(progress: Progress) -> Parting:
+        conditions = {"reference": reference, "candidate": candidate}
+        return diagnose.where_they_part(checkpoint, page.texts, text, **conditions, float64=float64)  # type: ignore[arg-type]
+
+    return _asked(page, "Comparing layer by layer", ("parting", page.texts, text, reference, candidate, float64), make)
+
+
+def shapes(page: Page, condition: Condition) -> tuple[Tensor, ...]:
+    """Every tensor in and out."""
+    from bertlens import diagnose
+
+    checkpoint = page.checkpoint()
+    return _asked(
+        page,
+        "Running the model",
+        ("shapes", page.texts, condition),
+        lambda progress: diagnose.shapes(checkpoint, page.texts, condition=condition),
+    )
+
+
+def index_or_slice(page: Page, text: int, padding: str | int) -> tuple[tuple[Access, ...], Comparison, Comparison]:
+    """Index, slice and batch of one array."""
+    from bertlens import diagnose
+
+    checkpoint = page.checkpoint()
+    return _asked(
+        page,
+        "Taking rows by index and by slice",
+        ("index", page.texts, text, padding),
+        lambda progress: diagnose.index_or_slice(checkpoint, page.texts, text, padding=padding),
+    )
+
+
+def _asked(page: Page, what: str, values: Hashable, make: Callable[[Progress], T]) -> T:
+    """The answer from memory, or made now; cancelling leaves the page where it is."""
+    answer = working((page.name, values), what, lambda progress: memory.result(page.name, values, lambda: make(progress)))
+    if answer is None:
+        raise Stopped
+    return answer
