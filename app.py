@@ -15,6 +15,7 @@ TRIED_ON = 8
 def first_answer(given: Page) -> None:
     comparison = questions.compare(given, Condition(batch="alone"), Condition(), Readout())
     blocks.verdict(comparison)
+    blocks.findings([finding for finding in comparison.findings if finding.severity != "note"])
     st.page_link(
         "pages/1_Batch_and_padding.py",
         label="See the evidence, text by text",

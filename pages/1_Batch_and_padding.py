@@ -13,8 +13,7 @@ def per_text(given: Page, comparison) -> None:
     from bertlens.show import tables
 
     st.subheader("Text by text", anchor="texts")
-    blocks.table(tables.rows(comparison, given.texts), "bertlens-texts", numbers=SIZES)
-    blocks.as_json(comparison, "bertlens-compare")
+    blocks.table(tables.rows(comparison, given.texts), "bertlens-compare", numbers=SIZES, document=comparison)
 
 
 def causes(comparison) -> None:

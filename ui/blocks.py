@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
@@ -83,12 +83,14 @@ def findings(found: Sequence[Finding]) -> None:
                 st.json(finding.evidence)
 
 
-def table(frame: pd.DataFrame, name: str, *, numbers: Sequence[str] = (), height: int | None = None) -> None:
-    """A table with its download; `numbers` are shown in scientific notation."""
+def table(frame: pd.DataFrame, name: str, *, numbers: Sequence[str] = (), document: Comparison | None = None) -> None:
+    """A table with its downloads; `numbers` are shown in scientific notation, `document` is the whole result as JSON."""
     columns = {column: st.column_config.NumberColumn(format="%.2e") for column in numbers if column in frame}
-    options: dict[str, Any] = {"height": height} if height else {}
-    st.dataframe(frame, hide_index=True, column_config=columns, key=f"table_{name}", **options)
-    download("Table (CSV)", f"{name}.csv", lambda: frame.to_csv(index=False), "text/csv")
+    st.dataframe(frame, hide_index=True, column_config=columns, key=f"table_{name}")
+    with st.container(horizontal=True):
+        download("Table (CSV)", f"{name}.csv", lambda: frame.to_csv(index=False), "text/csv")
+        if document is not None:
+            download("Everything (JSON)", f"{name}.json", lambda: json.dumps(document.to_dict(), indent=1), "application/json")
 
 
 def figure(picture: Figure, name: str, frame: pd.DataFrame, *, numbers: Sequence[str] = ()) -> None:
@@ -101,11 +103,6 @@ def figure(picture: Figure, name: str, frame: pd.DataFrame, *, numbers: Sequence
 def download(label: str, file: str, make: Callable[[], str], kind: str) -> None:
     """A download whose content is made on the click."""
     st.download_button(label, make, file_name=file, mime=kind, on_click="ignore", icon=":material/download:", key=f"get_{file}")
-
-
-def as_json(comparison: Comparison, name: str) -> None:
-    """The whole result as the document that the command line prints."""
-    download("Everything (JSON)", f"{name}.json", lambda: json.dumps(comparison.to_dict(), indent=1), "application/json")
 
 
 def command(checkpoint: str, reference: object, candidate: object, readout: object) -> str:

@@ -40,10 +40,10 @@ def sentence(comparison: Comparison) -> str:
             f"({row.error:,.0f} eps). Running on another device would decide."
         )
     if row.max_abs_float64 < 1e-6 * max(row.scale_float64, 1e-300):
-        return f"Different: {size}; in float64 {number(row.max_abs_float64)} of it stays: small, but no rounding{_because(comparison)}."
-    return (
-        f"Different: {size}, and in float64 it stays {number(row.max_abs_float64)}, so it is no rounding{_because(comparison)}."
-    )
+        stays = f"of which {number(row.max_abs_float64)} stays in float64: small, but no rounding"
+    else:
+        stays = f"and in float64 it stays {number(row.max_abs_float64)}, so it is no rounding"
+    return f"Different: {size}, {stays}{_because(comparison)}."
 
 
 def _because(comparison: Comparison) -> str:

@@ -12,7 +12,12 @@ from bertlens.judge.parting import Parting
 from bertlens.judge.sweep import Sweep
 
 COLOURS = {"on": "#0072B2", "off": "#D55E00"}
-SYMBOLS = {"on": "circle", "off": "x"}
+SYMBOLS = {
+    ("on", "float32"): "circle",
+    ("on", "float64"): "circle-open",
+    ("off", "float32"): "x",
+    ("off", "float64"): "square-open",
+}
 DASHES = {"float32": "solid", "float64": "dot"}
 SCALE = "Cividis"
 
@@ -35,7 +40,7 @@ def padding_sweep(sweep: Sweep) -> go.Figure:
                 name=f"mask {mask}, {dtype}",
                 mode="lines+markers",
                 line={"color": COLOURS[mask], "dash": DASHES[dtype]},
-                marker={"symbol": SYMBOLS[mask], "size": 8},
+                marker={"symbol": SYMBOLS[mask, dtype], "size": 7 if dtype == "float32" else 13},
                 hovertemplate="%{x} tokens: %{customdata:.2e}<extra>%{fullData.name}</extra>",
             )
         )

@@ -1,0 +1,123 @@
+"""How long a visitor waits, in Chromium: the first verdict, cold and warm, and a control that needs no new forward pass.
+
+    python -m benchmarks.browser [--rounds 3]
+
+Prints seconds above the floor: a page of plain Streamlit measured in the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+ROOT = Path(__file__).parent.parent
+VERDICT = "[data-testid=stAlert]"
+
+
+@contextmanager
+def serving(script: Path) -> Iterator[str]:
+    """A Streamlit server of its own on loopback; its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = ["--server.address", "127.0.0.1", "--server.port", str(port), "--server.headless", "true"]
+    command = [sys.executable, "-m", "streamlit", "run", str(script), *options, "--browser.gatherUsageStats", "false"]
+    server = subprocess.Popen(command, cwd=script.parent, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1)
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+def until(browser: Browser, address: str, selector: str) -> tuple[float, Page]:
+    """Seconds from opening an address until something is visible, in a fresh context."""
+    page = browser.new_context().new_page()
+    start = time.perf_counter()
+    page.goto(address)
+    page.locator(selector).first.wait_for(state="visible", timeout=120_000)
+    return time.perf_counter() - start, page
+
+
+def floor(browser: Browser) -> float:
+    """Median seconds until a page of plain Streamlit shows a line, on a warm server."""
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "plain.py"
+        script.write_text("import streamlit as st\nst.info('ready')\n")
+        with serving(script) as address:
+            times = [until(browser, address, VERDICT)[0] for _ in range(4)]
+    return statistics.median(times[1:])
+
+
+def switched(page: Page, rounds: int) -> float:
+    """Median seconds from clicking a preset that was computed before until its verdict stands there."""
+    times = []
+    words = {"mask forgotten": "Different", "alone against the batch": "Rounding"}
+    for _ in range(rounds + 1):
+        for preset, word in words.items():
+            pill = page.get_by_role("radio", name=preset, exact=True).or_(page.get_by_role("button", name=preset, exact=True))
+            start = time.perf_counter()
+            pill.first.evaluate("element => element.click()")
+            page.locator(VERDICT).filter(has_text=word).first.wait_for(state="visible", timeout=60_000)
+            times.append(time.perf_counter() - start)
+            page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for(timeout=60_000)
+            page.wait_for_timeout(500)
+    return statistics.median(times[2:])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    rounds = parser.parse_args().rounds
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        least = floor(browser)
+        cold, warm, control = [], [], []
+        for path in ("", "/Batch_and_padding"):
+            with serving(ROOT / "app.py") as address:
+                cold.append(until(browser, address + path, VERDICT)[0])
+                for _ in range(rounds):
+                    seconds, page = until(browser, address + path, VERDICT)
+                    warm.append(seconds - least)
+                page.wait_for_timeout(15_000 if path else 1_000)
+                if path:
+                    control.append(switched(page, rounds))
+        browser.close()
+    print("| what | seconds | bound |")
+    print("| --- | --- | --- |")
+    print(f"| floor: a page of plain Streamlit | {least:.2f} | |")
+    print(f"| first verdict, model warm, above the floor | {statistics.median(warm):.2f} | 3 |")
+    print(f"| first verdict on a cold server | {max(cold):.2f} | 8 |")
+    print(f"| a control that needs no new forward pass | {statistics.median(control):.2f} | 0.3 |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""Every page as a visitor without a browser sees it: AppTest runs the script and reads what it would draw."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+import bertlens
+from bertlens.judge.wording import number
+
+ROOT = Path(__file__).parent.parent
+PAGES = ("app.py", "pages/1_Batch_and_padding.py", "pages/2_Shapes.py")
+COMPARE = "pages/1_Batch_and_padding.py"
+TEXTS = "A short text.\nA text that is a good deal longer than the first one, and padded less."
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.chdir(ROOT)
+    yield
+    st.cache_resource.clear()
+
+
+def opened(page: str, **query: str) -> AppTest:
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=120)
+    for name, value in query.items():
+        app.query_params[name] = value
+    if page != "app.py":
+        app.switch_page(page)
+    return app.run()
+
+
+def alerts(app: AppTest) -> list[str]:
+    return [box.value for kind in (app.success, app.info, app.warning, app.error) for box in kind]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_opens_without_an_exception_and_with_an_answer(page: str) -> None:
+    app = opened(page)
+    assert not app.exception
+    assert not app.error or page != "app.py"
+    assert alerts(app), "no answer on the page"
+
+
+def test_the_first_answer_is_the_core_s_number() -> None:
+    app = opened("app.py", texts=TEXTS)
+    found = bertlens.compare(bertlens.load(), TEXTS.split("\n"))
+    assert found.verdict == "rounding"
+    assert app.info[0].value.startswith("**Rounding**")
+    assert app.metric[0].value == number(found.worst.max_abs)
+    assert app.metric[1].value == number(found.worst.max_abs_float64)
+
+
+def test_a_link_brings_conditions_and_texts() -> None:
+    app = opened(COMPARE, texts=TEXTS, candidate="mask=off", readout="mean")
+    assert not app.exception
+    assert app.error[0].value.startswith("**Different**")
+    expected = bertlens.compare(bertlens.load(), TEXTS.split("\n"), candidate="mask=off", readout="mean")
+    assert app.metric[0].value == number(expected.worst.max_abs)
+    assert "attention\\_mask" in " ".join(block.value for block in app.markdown)
+
+
+def test_the_right_way_is_silent() -> None:
+    app = opened(COMPARE, texts=TEXTS, candidate="side=left,positions=from-mask")
+    assert not app.exception
+    assert not app.error
+    assert app.info[0].value.startswith("**Rounding**")
+
+
+def test_figures_and_tables_stand_together() -> None:
+    app = opened(COMPARE, texts=TEXTS, candidate="mask=off")
+    figures = app.get("plotly_chart")
+    assert len(figures) == 2
+    sweep = json.loads(figures[1].proto.spec)
+    assert [trace["name"] for trace in sweep["data"]] == [
+        "mask on, float32",
+        "mask off, float32",
+        "mask on, float64",
+        "mask off, float64",
+    ]
+    assert len(app.dataframe) == 4
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ({"texts": "  \n \n"}, "there is nothing to run"),
+        ({"texts": TEXTS, "candidate": "mask=of"}, "cannot set mask"),
+        ({"texts": TEXTS, "candidate": "maks=off"}, "did you mean 'mask'?"),
+        ({"texts": TEXTS, "readout": "clss"}, "cannot read the readout"),
+        ({"texts": TEXTS, "candidate": "padding=600"}, "at most 512"),
+        ({"texts": TEXTS, "candidate": "padding=3"}, "cannot pad to 3 tokens"),
+        ({"texts": TEXTS, "checkpoint": "nobody/nothing"}, "nobody/nothing"),
+        ({"texts": TEXTS, "checkpoint": "/no/such/folder"}, "no such folder"),
+        ({"texts": "one sentence only", "pairs": "on"}, "as a pair"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_nothing_is_lost(query: dict[str, str], said: str) -> None:
+    app = opened(COMPARE, **query)
+    assert not app.exception
+    assert len(app.error) == 1
+    assert said in app.error[0].value
+    for name in ("texts", "candidate"):
+        shown = {field.key: field.value for field in (*app.text_area, *app.text_input)}
+        if name in query and f"edit_{name}" in shown:
+            assert shown[f"edit_{name}"] == query[name]
+
+
+def test_markup_in_a_text_is_shown_and_never_read() -> None:
+    text = "<b>bold</b> **star** $x$ :red[no] [link](x)"
+    app = opened(COMPARE, texts=f"{text}\nsecond")
+    assert not app.exception
+    captions = [caption.value for caption in app.caption]
+    assert any("\\<b\\>bold" in caption and "\\*\\*star" in caption and "\\:red" in caption for caption in captions)
+    assert text in app.dataframe[0].value["words"].tolist()
+
+
+def test_switching_pages_keeps_checkpoint_and_texts() -> None:
+    app = opened("app.py", texts=TEXTS)
+    app.switch_page("pages/2_Shapes.py").run()
+    assert app.text_area[0].value == TEXTS
+    app.switch_page(COMPARE).run()
+    assert app.text_area[0].value == TEXTS
+    assert not app.exception
+
+
+def test_a_preset_sets_both_conditions_and_the_readout() -> None:
+    app = opened(COMPARE, texts=TEXTS)
+    app.get("button_group")[0].set_value(["mean over padding"]).run()
+    shown = {field.key: field.value for field in (*app.text_input, *app.selectbox)}
+    assert (shown["edit_reference"], shown["edit_candidate"], shown["edit_readout"]) == ("batch=alone", "", "mean_all")
+    assert app.error[0].value.startswith("**Different**")
+
+
+def test_one_key_is_written_into_the_condition() -> None:
+    app = opened(COMPARE, texts=TEXTS)
+    app.selectbox(key="key_candidate_mask").set_value("inverted").run()
+    assert app.text_input(key="edit_candidate").value == "mask=inverted"
+    assert app.error[0].value.startswith("**Different**")
+
+
+def test_two_visitors_do_not_see_each_other() -> None:
+    first, second = opened("app.py", texts="first visitor\nfirst visitor's longer text"), opened("app.py")
+    assert first.text_area[0].value != second.text_area[0].value
+    first.run()
+    assert "first visitor" in first.text_area[0].value
+    assert not any("first visitor" in block.value for block in (*second.markdown, *second.caption))
+
+
+def test_one_text_alone_is_enough() -> None:
+    app = opened(COMPARE, texts="just one text")
+    assert not app.exception
+    assert app.success[0].value.startswith("**Identical**")
+
+
+def test_shapes_name_every_axis() -> None:
+    app = opened("pages/2_Shapes.py", texts=TEXTS)
+    frame = app.dataframe[0].value.set_index("tensor")
+    assert frame.loc["last_hidden_state", "axes"] == "batch × tokens × hidden"
+    assert frame.loc["last_hidden_state", "shape"].startswith("2 × ")
+    access = app.dataframe[1].value
+    assert "ValueError" in access["last_hidden_state"].iloc[0]
+    assert app.error[0].value.startswith("**Different**")
