@@ -41,21 +41,23 @@ def situation(given: Page, preset: Preset, limit: int, texts) -> None:
     from bertlens.judge.wording import number
 
     reference, candidate = preset.fitted(limit)
-    sign, words, size = st.columns([2, 7, 2], vertical_alignment="center")
+    row = st.container(horizontal=True, vertical_alignment="center", gap="small")
     try:
         found = questions.compare(
             given, Condition.parse(reference), Condition.parse(candidate), Readout.parse(preset.readout), texts
         )
         word, colour, icon = blocks.SIGNS[found.verdict]
-        sign.markdown(f":{colour}-badge[{icon} {word}]")
-        size.markdown(f"`{number(found.worst.max_abs)}`")
+        row.markdown(f":{colour}-badge[{icon} {word}]", width=110)
+        row.markdown(f"`{number(found.worst.max_abs)}`", width=75)
     except BertlensError as error:
-        sign.markdown(":gray-badge[:material/block: Not possible]", help=error.sentence)
-    words.page_link(
+        row.markdown(":gray-badge[:material/block: Not possible]", width=193, help=error.sentence)
+    row.page_link(
         "pages/1_Batch_and_padding.py",
-        label=f"**{preset.name.capitalize()}**: {preset.why}",
+        label=preset.name.capitalize(),
         query_params=address.link(reference=reference, candidate=candidate, readout=preset.readout),
+        width="content",
     )
+    row.caption(preset.why, width="content")
 
 
 with page(

@@ -66,15 +66,14 @@ def one_row(given: Page, condition: Condition) -> None:
         text = int(address.widget(st.number_input, "Text number", "text", shown=shown, **options))
     found, by_slice, by_index = questions.index_or_slice(given, text, condition.padding)
     blocks.table(access_frame(found), "bertlens-access")
-    left, right = st.columns(2)
-    with left:
-        st.markdown("**[CLS] of each row by slice, against the batch**")
-        blocks.verdict(by_slice)
-        blocks.table(tables.rows(by_slice, given.texts), "bertlens-slice", numbers=("max_abs", "max_abs_float64", "l2"))
-    with right:
-        st.markdown("**[CLS] of each row by index, as Keras reads it**")
-        blocks.verdict(by_index)
-        blocks.table(tables.rows(by_index, given.texts), "bertlens-index", numbers=("max_abs", "max_abs_float64", "l2"))
+    for title, name, comparison in (
+        ("[CLS] of each row by slice, against the whole batch", "bertlens-slice", by_slice),
+        ("[CLS] of each row by index, as Keras reads it, against the whole batch", "bertlens-index", by_index),
+    ):
+        st.markdown(f"**{blocks.plain(title)}**")
+        blocks.sentence(comparison)
+        frame = tables.rows(comparison, given.texts)
+        blocks.table(frame, name, numbers=("max_abs", "max_abs_float64", "l2"), document=comparison)
     blocks.findings(by_index.findings)
 
 

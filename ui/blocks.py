@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import streamlit as st
@@ -37,14 +37,19 @@ def plain(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>~$:&])", r"\\\1", text.replace("\n", " "))
 
 
-def verdict(comparison: Comparison) -> None:
-    """The verdict in one sentence with its number, then the four numbers behind it."""
-    from bertlens.judge.wording import number
-
+def sentence(comparison: Comparison) -> None:
+    """The verdict in one sentence with its number."""
     _, colour, sign = SIGNS[comparison.verdict]
     box = {"green": st.success, "blue": st.info, "orange": st.warning, "red": st.error}[colour]
     word, rest = comparison.sentence.split(":", 1)
     box(f"**{word}**:{plain(rest)}", icon=sign)
+
+
+def verdict(comparison: Comparison) -> None:
+    """The verdict in one sentence, then the four numbers behind it."""
+    from bertlens.judge.wording import number
+
+    sentence(comparison)
     row = comparison.worst
     four = st.columns(4)
     four[0].metric("Largest difference", number(row.max_abs), help="Largest absolute difference over texts and dimensions")
@@ -85,7 +90,9 @@ def findings(found: Sequence[Finding]) -> None:
 
 def table(frame: pd.DataFrame, name: str, *, numbers: Sequence[str] = (), document: Comparison | None = None) -> None:
     """A table with its downloads; `numbers` are shown in scientific notation, `document` is the whole result as JSON."""
-    columns = {column: st.column_config.NumberColumn(format="%.2e") for column in numbers if column in frame}
+    columns: dict[str, Any] = {name: st.column_config.NumberColumn(format="%.2e") for name in numbers if name in frame}
+    if "words" in frame:
+        columns["words"] = st.column_config.TextColumn(width="medium")
     st.dataframe(frame, hide_index=True, column_config=columns, key=f"table_{name}")
     with st.container(horizontal=True):
         download("Table (CSV)", f"{name}.csv", lambda: frame.to_csv(index=False), "text/csv")

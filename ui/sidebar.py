@@ -42,7 +42,7 @@ def sidebar() -> tuple[str, Texts]:
 
 def _checkpoint() -> None:
     names = ["minilm", *PRESETS]
-    labels = {"minilm": "all-MiniLM-L6-v2 (packaged, no network)", **{name: name for name in PRESETS}}
+    labels = {"minilm": "all-MiniLM-L6-v2 (packaged)", **{name: name for name in PRESETS}}
     if (chosen := address.value("checkpoint")) not in names:
         names.append(chosen)
     address.widget(
