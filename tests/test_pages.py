@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import streamlit as st
@@ -132,7 +133,8 @@ def test_switching_pages_keeps_checkpoint_and_texts() -> None:
 
 def test_a_preset_sets_both_conditions_and_the_readout() -> None:
     app = opened(COMPARE, texts=TEXTS)
-    app.get("button_group")[0].set_value(["mean over padding"]).run()
+    pills: Any = app.get("button_group")[0]
+    pills.set_value(["mean over padding"]).run()
     shown = {field.key: field.value for field in (*app.text_input, *app.selectbox)}
     assert (shown["edit_reference"], shown["edit_candidate"], shown["edit_readout"]) == ("batch=alone", "", "mean_all")
     assert app.error[0].value.startswith("**Different**")
@@ -149,7 +151,7 @@ def test_two_visitors_do_not_see_each_other() -> None:
     first, second = opened("app.py", texts="first visitor\nfirst visitor's longer text"), opened("app.py")
     assert first.text_area[0].value != second.text_area[0].value
     first.run()
-    assert "first visitor" in first.text_area[0].value
+    assert "first visitor" in str(first.text_area[0].value)
     assert not any("first visitor" in block.value for block in (*second.markdown, *second.caption))
 
 
@@ -161,9 +163,9 @@ def test_one_text_alone_is_enough() -> None:
 
 def test_shapes_name_every_axis() -> None:
     app = opened("pages/2_Shapes.py", texts=TEXTS)
-    frame = app.dataframe[0].value.set_index("tensor")
+    frame: Any = app.dataframe[0].value.set_index("tensor")
     assert frame.loc["last_hidden_state", "axes"] == "batch × tokens × hidden"
     assert frame.loc["last_hidden_state", "shape"].startswith("2 × ")
-    access = app.dataframe[1].value
+    access: Any = app.dataframe[1].value
     assert "ValueError" in access["last_hidden_state"].iloc[0]
     assert app.error[0].value.startswith("**Different**")

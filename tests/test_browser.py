@@ -1,0 +1,186 @@
+"""The app in real Chromium: what only a browser can show."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+ROOT = Path(__file__).parent.parent
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+WAIT = 90_000
+TEXTS = "The first text is short.\nThe second text is a good deal longer, so that the first one is padded beside it."
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        if os.environ.get("CI"):
+            pytest.fail("no Chromium on this machine, and CI must drive one")
+        pytest.skip("no Chromium on this machine")
+    with sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield running
+        running.close()
+
+
+@contextmanager
+def serving() -> Iterator[str]:
+    """A server that has just started; its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.address", "127.0.0.1"]
+    command += ["--server.port", str(port), "--server.headless", "true"]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    server = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=1)
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(timeout=20)
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with serving() as found:
+        yield found
+
+
+@pytest.fixture
+def page(browser: Browser, address: str) -> Iterator[Page]:
+    """A visitor of their own, whose every request to another host and every error in the console is an error here."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    opened = context.new_page()
+    wrong: list[str] = []
+    opened.on("request", lambda request: wrong.append(request.url) if not _here(request.url) else None)
+    opened.on("pageerror", lambda error: wrong.append(str(error)))
+    yield opened
+    context.close()
+    assert wrong == []
+
+
+def _here(url: str) -> bool:
+    return url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:"))
+
+
+def settled(page: Page) -> None:
+    expect(page.locator("[data-testid=stApp]")).to_have_attribute("data-test-script-state", "notRunning", timeout=WAIT)
+    expect(page.locator("[data-testid=stException]")).to_have_count(0)
+
+
+def verdict(page: Page, word: str) -> None:
+    expect(page.locator("[data-testid=stAlert]").filter(has_text=word).first).to_be_visible(timeout=WAIT)
+
+
+def test_paste_read_share_and_follow_the_link_on_a_fresh_server(page: Page, browser: Browser, address: str) -> None:
+    page.goto(f"{address}/Batch_and_padding")
+    verdict(page, "Rounding")
+    box = page.get_by_label("Texts, one per line")
+    box.fill(TEXTS)
+    box.press("Control+Enter")
+    page.wait_for_url("**texts=**", timeout=WAIT)
+    page.get_by_text("mask forgotten", exact=True).first.click()
+    verdict(page, "Different")
+    settled(page)
+    link = page.url
+    number = page.locator("[data-testid=stMetricValue]").first.inner_text()
+    assert "candidate=mask%3Doff" in link
+    with serving() as fresh:
+        context = browser.new_context()
+        other = context.new_page()
+        other.goto(link.replace(address, fresh))
+        verdict(other, "Different")
+        assert other.get_by_label("Texts, one per line").input_value() == TEXTS
+        assert other.locator("[data-testid=stMetricValue]").first.inner_text() == number
+        settled(other)
+        context.close()
+
+
+def test_switching_pages_keeps_texts_and_address_and_back_brings_them_back(page: Page, address: str) -> None:
+    page.goto(f"{address}/Batch_and_padding?texts={quote(TEXTS)}&candidate=mask%3Doff")
+    verdict(page, "Different")
+    settled(page)
+    page.get_by_role("link", name="Shapes").click()
+    page.wait_for_url("**/Shapes**", timeout=WAIT)
+    settled(page)
+    assert page.get_by_label("Texts, one per line").input_value() == TEXTS
+    assert "candidate=mask%3Doff" in page.url
+    page.go_back()
+    page.wait_for_url("**/Batch_and_padding**", timeout=WAIT)
+    verdict(page, "Different")
+    settled(page)
+    assert page.get_by_label("Texts, one per line").input_value() == TEXTS
+
+
+def test_markup_emoji_and_right_to_left_stay_text(page: Page, address: str) -> None:
+    page.on("dialog", lambda dialog: pytest.fail(f"a text ran as a script: {dialog.message}"))
+    texts = "<img src=x onerror=alert(1)> **not bold**\n😀 שלום עולם é\nplain"
+    page.goto(f"{address}/Batch_and_padding?texts={quote(texts)}")
+    verdict(page, "Rounding")
+    settled(page)
+    assert page.get_by_label("Texts, one per line").input_value() == texts
+    assert page.locator("[data-testid=stMain] img[src=x]").count() == 0
+
+
+def test_an_error_is_one_sentence_and_the_text_stays(page: Page, address: str) -> None:
+    page.goto(f"{address}/Batch_and_padding?texts={quote(TEXTS)}&checkpoint=nobody%2Fnothing")
+    verdict(page, "nobody/nothing")
+    settled(page)
+    assert page.get_by_label("Texts, one per line").input_value() == TEXTS
+
+
+def test_many_texts_show_progress_and_can_be_cancelled(page: Page, address: str) -> None:
+    page.goto(f"{address}/Batch_and_padding")
+    verdict(page, "Rounding")
+    box = page.get_by_label("Texts, one per line")
+    box.fill("\n".join(f"text number {number} of very many" for number in range(10_000)))
+    box.press("Control+Enter")
+    cancel = page.get_by_role("button", name="Cancel")
+    expect(cancel).to_be_visible(timeout=WAIT)
+    cancel.evaluate("button => button.click()")
+    verdict(page, "Cancelled")
+    settled(page)
+    assert page.get_by_label("Texts, one per line").input_value().count("\n") == 9_999
+    assert len(page.url) < 15_000
+
+
+@pytest.mark.parametrize("path", ["", "Batch_and_padding", "Shapes"])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_page_scrolls_sideways_on_a_phone(browser: Browser, address: str, path: str, theme: str) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 800}, color_scheme=theme)  # type: ignore[arg-type]
+    opened = context.new_page()
+    opened.goto(f"{address}/{path}")
+    expect(opened.locator("[data-testid=stAlert]").first).to_be_visible(timeout=WAIT)
+    settled(opened)
+    assert opened.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth + 2")
+    context.close()
