@@ -38,9 +38,7 @@ BY_HAND: dict[str, Pooled] = {
     "mean_content": lambda row, real: row[real[1:-1]].mean(0),
     "max": lambda row, real: row[real].max(0).values,
     "mean_sqrt_len_tokens": lambda row, real: row[real].sum(0) / len(real) ** 0.5,
-    "weightedmean": lambda row, real: (
-        sum((at + 1) * row[at] for at in real) / sum(at + 1 for at in real)  # type: ignore[return-value]
-    ),
+    "weightedmean": lambda row, real: torch.stack([(at + 1) * row[at] for at in real]).sum(0) / sum(at + 1 for at in real),
 }
 
 
