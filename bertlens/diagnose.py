@@ -77,7 +77,7 @@ def compare(
     unequal = [row.text for row in rows if not row.equal]
     in_float64, notes = pair.in_float64(inputs, unequal) if unequal else (None, [])
     rows = judge(rows, as_run, in_float64, dtypes)
-    explanation = Explanation() if overall(rows) == "identical" else _explained(pair, inputs, rows, notes)
+    explanation = _explained(pair, inputs, rows, notes) if overall(rows) in ("rounding", "different") else Explanation()
     notes += pair.notes(inputs)
     last = worst(rows)
     findings = [
@@ -144,8 +144,7 @@ def where_they_part(
     float64 : repeat both sides in float64, so that only another computation shows; else compare them as they run.
     """
     whole = as_texts(texts)
-    if not 0 <= text < len(whole):
-        raise BertlensError("cannot show a text", got=f"number {text}", expected=f"0 … {len(whole) - 1}")
+    _check_text(text, whole)
     sides = (prepare(checkpoint, whole, Condition.parse(one)) for one in (reference, candidate))
     left, right = (
         states_of(side, text, dtype="float64" if float64 else None, seed=seed + offset) for offset, side in enumerate(sides)
@@ -169,6 +168,7 @@ def index_or_slice(
     """
     batch = Condition(padding=padding)
     whole = as_texts(texts)
+    _check_text(text, whole)
     found = accesses(prepare(checkpoint, whole, batch), text)
     # slices of one padded array keep its length, so every row is padded to the longest of all
     width = max(len(row.ids) for row in prepare(checkpoint, whole, batch).tokens) if padding == "longest" else padding
@@ -176,6 +176,11 @@ def index_or_slice(
     by_slice = compare(checkpoint, whole, reference=batch, candidate=alone)
     by_index = compare(checkpoint, whole, reference=batch, candidate=batch.replace(rows="index"))
     return found, by_slice, by_index
+
+
+def _check_text(text: int, texts: Sequence[Any]) -> None:
+    if not 0 <= text < len(texts):
+        raise BertlensError("cannot show a text", got=f"number {text}", expected=f"0 … {len(texts) - 1}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -229,11 +234,11 @@ class _Pair:
 
 
 def _explained(pair: _Pair, inputs: tuple[Inputs, Inputs], rows: list[Any], notes: list[str]) -> Explanation:
-    """The causes of a difference: in float64 where something else is computed, as run where it is rounding."""
+    """The causes of a difference: in float64 where something else is computed; as run where it is rounding or no number."""
     checkpoint, (reference, candidate) = pair.checkpoints[0], pair.conditions
     last = worst(rows)
-    rounding = overall(rows) == "rounding"
-    measured = last.max_abs if rounding or last.max_abs_float64 is None else last.max_abs_float64
+    rounding, broken = overall(rows) == "rounding", not np.isfinite(last.max_abs)
+    measured = last.max_abs if rounding or broken or last.max_abs_float64 is None else last.max_abs_float64
     if pair.checkpoints[1] is not checkpoint:
         return Explanation((Cause("checkpoint", checkpoint.name, pair.checkpoints[1].name, measured),))
     if reference.dropout == candidate.dropout == "on":
@@ -246,12 +251,14 @@ def _explained(pair: _Pair, inputs: tuple[Inputs, Inputs], rows: list[Any], note
 
     def run(condition: Condition) -> np.ndarray:
         selected = prepare(checkpoint, pair.texts, condition).select(chosen)
-        where: dict[str, Any] = {} if rounding else {"dtype": "float64", "device": "cpu"}
+        where: dict[str, Any] = {} if rounding or broken else {"dtype": "float64", "device": "cpu"}
         return read(selected, pair.readout, seed=pair.seed + 1, **where)[chosen]
 
     bound = 0.1 * last.max_abs if rounding else max((row.bound_float64 or 0.0) for row in rows)
+    if broken:
+        bound = np.finfo(np.float64).max  # what makes NaN or Inf is looked for, however much else differs
     explanation = explain(run, reference, candidate, bound, measured, rounding=rounding)
-    return explanation if rounding else _with_rounding(pair, explanation)
+    return explanation if rounding or broken else _with_rounding(pair, explanation)
 
 
 def _with_rounding(pair: _Pair, explanation: Explanation) -> Explanation:

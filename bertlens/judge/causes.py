@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from bertlens.errors import BertlensError
+from bertlens.judge.measures import plain
 from bertlens.run.condition import Condition
 
 HARMLESS = ("batch", "padding", "attention", "dtype")
@@ -46,7 +47,7 @@ class Cause:
         shown: dict[str, Any] = {"factor": self.factor, "from": self.before, "to": self.after, "max_abs": self.max_abs}
         if self.together:
             shown["with"] = {key: list(values) for key, values in self.together.items()}
-        return {**shown, "undone": self.undone}
+        return {key: plain(value) for key, value in {**shown, "undone": self.undone}.items()}
 
     @property
     def words(self) -> str:
@@ -117,9 +118,12 @@ class _Gaps:
         a, b = self._at(left), self._at(right)
         if a is None or b is None:
             return None
-        if not (np.isfinite(a).all() and np.isfinite(b).all()):
-            return 0.0 if np.array_equal(a, b, equal_nan=True) else np.inf
-        return float(np.abs(a.astype(np.float64) - b.astype(np.float64)).max())
+        a, b = a.astype(np.float64), b.astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            gap = np.abs(a - b)
+        # what is NaN or Inf on both sides alike is no difference; on one side it is an infinite one
+        alike = (a == b) | (np.isnan(a) & np.isnan(b))
+        return float(np.where(alike, 0.0, np.where(np.isnan(gap), np.inf, gap)).max())
 
     def _at(self, keys: Sequence[str]) -> np.ndarray | None:
         condition = self._reference.replace(**{key: getattr(self._candidate, key) for key in keys})

@@ -49,10 +49,11 @@ class Row:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, which knows no NaN: None instead."""
-        return {key: _plain(value) for key, value in asdict(self).items()}
+        return {key: plain(value) for key, value in asdict(self).items()}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value for JSON: None in the place of NaN and Inf."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
