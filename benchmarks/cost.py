@@ -21,6 +21,7 @@ from typing import Any
 import torch
 
 from bertlens import diagnose
+from bertlens.judge.pair import Pair
 from bertlens.judge.sweep import lengths_between
 from bertlens.run.checkpoint import Checkpoint, load
 from bertlens.run.condition import Condition
@@ -70,7 +71,7 @@ def compare_cost(checkpoint: Checkpoint, texts: list[str], rounds: int) -> dict[
     """Median ratio of a comparison to its bare passes, the float64 repeat apart."""
     sides = [Condition.parse(side) for side in SIDES]
     repeat: list[float] = []
-    original = diagnose._Pair.in_float64
+    original = Pair.in_float64
 
     def timed(self: Any, *arguments: Any) -> Any:
         start = time.perf_counter()
@@ -78,7 +79,7 @@ def compare_cost(checkpoint: Checkpoint, texts: list[str], rounds: int) -> dict[
         repeat.append(time.perf_counter() - start)
         return found
 
-    diagnose._Pair.in_float64 = timed  # type: ignore
+    Pair.in_float64 = timed  # type: ignore
     ratios, shares = [], []
     try:
         for round_ in range(rounds + 1):
@@ -89,7 +90,7 @@ def compare_cost(checkpoint: Checkpoint, texts: list[str], rounds: int) -> dict[
                 ratios.append((whole - repeat[-1]) / floor)
                 shares.append(repeat[-1] / floor)
     finally:
-        diagnose._Pair.in_float64 = original  # type: ignore
+        Pair.in_float64 = original  # type: ignore
     return {"ratio": statistics.median(ratios), "float64": statistics.median(shares)}
 
 

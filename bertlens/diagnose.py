@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +9,10 @@ import numpy as np
 
 from bertlens.errors import BertlensError
 from bertlens.judge import findings as found
-from bertlens.judge.causes import Cause, Explanation, explain
+from bertlens.judge.causes import Explanation
 from bertlens.judge.comparison import Comparison
 from bertlens.judge.measures import measure
+from bertlens.judge.pair import Pair
 from bertlens.judge.parting import Parting, part
 from bertlens.judge.sweep import Sweep, lengths_between, sweep
 from bertlens.judge.verdict import judge, overall, worst
@@ -22,15 +22,12 @@ from bertlens.read.states import states_of
 from bertlens.read.vectors import read
 from bertlens.run.condition import Condition
 from bertlens.run.environment import environment
-from bertlens.run.inputs import Inputs, prepare
+from bertlens.run.inputs import prepare
 from bertlens.run.progress import Progress, silent
 from bertlens.run.texts import as_texts
 
 if TYPE_CHECKING:
     from bertlens.run.checkpoint import Checkpoint
-
-CELLS_FOR_CAUSES = 16_384
-"""Causes are measured on all texts up to this many padded tokens, and on the worst texts beyond."""
 
 
 def compare(
@@ -59,7 +56,7 @@ def compare(
     BertlensError
         For texts, conditions or readouts that cannot be run.
     """
-    pair = _Pair(
+    pair = Pair(
         (checkpoint, against or checkpoint),
         (Condition.parse(reference), Condition.parse(candidate)),
         Readout.parse(readout),
@@ -78,7 +75,7 @@ def compare(
     unequal = [row.text for row in rows if not row.equal]
     in_float64, notes = pair.in_float64(inputs, unequal) if unequal else (None, [])
     rows = judge(rows, as_run, in_float64, dtypes)
-    explanation = Explanation() if overall(rows) == "identical" else _explained(pair, inputs, rows, notes)
+    explanation = pair.explained(inputs, rows, notes) if overall(rows) in ("rounding", "different") else Explanation()
     notes += pair.notes(inputs)
     last = worst(rows)
     findings = [
@@ -145,8 +142,7 @@ def where_they_part(
     float64 : repeat both sides in float64, so that only another computation shows; else compare them as they run.
     """
     whole = as_texts(texts)
-    if not 0 <= text < len(whole):
-        raise BertlensError("cannot show a text", got=f"number {text}", expected=f"0 … {len(whole) - 1}")
+    _check_text(text, whole)
     sides = (prepare(checkpoint, whole, Condition.parse(one)) for one in (reference, candidate))
     left, right = (
         states_of(side, text, dtype="float64" if float64 else None, seed=seed + offset) for offset, side in enumerate(sides)
@@ -170,6 +166,7 @@ def index_or_slice(
     """
     batch = Condition(padding=padding)
     whole = as_texts(texts)
+    _check_text(text, whole)
     found = accesses(prepare(checkpoint, whole, batch), text)
     # slices of one padded array keep its length, so every row is padded to the longest of all
     width = max(len(row.ids) for row in prepare(checkpoint, whole, batch).tokens) if padding == "longest" else padding
@@ -179,99 +176,6 @@ def index_or_slice(
     return found, by_slice, by_index
 
 
-@dataclasses.dataclass(frozen=True)
-class _Pair:
-    """Reference and candidate of one comparison, and how to run them."""
-
-    checkpoints: tuple[Checkpoint, Checkpoint]
-    conditions: tuple[Condition, Condition]
-    readout: Readout
-    texts: tuple[Any, ...]
-    seed: int
-    progress: Progress
-
-    def inputs(self) -> tuple[Inputs, Inputs]:
-        left, right = (
-            prepare(checkpoint, self.texts, condition)
-            for checkpoint, condition in zip(self.checkpoints, self.conditions, strict=True)
-        )
-        return left, right
-
-    def vectors(self, inputs: tuple[Inputs, Inputs], **where: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Reference and candidate, each (texts, dimensions)."""
-        left, right = (self.read(side, offset, **where) for offset, side in enumerate(inputs))
-        return left, right
-
-    def read(self, inputs: Inputs, side: int, **where: Any) -> np.ndarray:
-        """Vectors of one side, (texts, dimensions). Kept per side: equal conditions on both sides still run twice."""
-        key = (side, self.seed, self.readout, inputs.condition, inputs.tokens, inputs.groups, tuple(where.items()))
-        seed = self.seed + side
-        return inputs.checkpoint.kept.get(key, lambda: read(inputs, self.readout, seed=seed, progress=self.progress, **where))
-
-    def in_float64(
-        self, inputs: tuple[Inputs, Inputs], texts: list[int]
-    ) -> tuple[tuple[np.ndarray, np.ndarray] | None, list[str]]:
-        """Both sides in float64 on the CPU, for the passes in which these texts stand; a note where that fails."""
-        try:
-            needed = (inputs[0].containing(texts), inputs[1].containing(texts))
-            return self.vectors(needed, dtype="float64", device="cpu"), []
-        except (BertlensError, MemoryError) as error:
-            return None, [f"The float64 repeat could not be made: {error}"]
-
-    def notes(self, inputs: tuple[Inputs, Inputs]) -> list[str]:
-        notes = []
-        for name, side in zip(("reference", "candidate"), inputs, strict=True):
-            if side.sliced:
-                notes.append(
-                    f"The {name}'s batches are too large for one forward pass; they ran in {len(side)} passes at the "
-                    "padded length of the whole batch."
-                )
-            wanted, ran = side.condition.attention, side.checkpoint.attention(side.condition.attention)
-            if wanted != ran:
-                notes.append(f"{side.checkpoint.architecture.kind} has no {wanted} attention; the {name} ran with {ran}.")
-        return notes
-
-
-def _explained(pair: _Pair, inputs: tuple[Inputs, Inputs], rows: list[Any], notes: list[str]) -> Explanation:
-    """The causes of a difference: in float64 where something else is computed, as run where it is rounding."""
-    checkpoint, (reference, candidate) = pair.checkpoints[0], pair.conditions
-    last = worst(rows)
-    rounding = overall(rows) == "rounding"
-    measured = last.max_abs if rounding or last.max_abs_float64 is None else last.max_abs_float64
-    if pair.checkpoints[1] is not checkpoint:
-        return Explanation((Cause("checkpoint", checkpoint.name, pair.checkpoints[1].name, measured),))
-    if reference.dropout == candidate.dropout == "on":
-        # two draws differ whatever else does; a factor beside them cannot be told apart from chance
-        return Explanation((Cause("dropout", "on", "on", measured),))
-    chosen = [row.text for row in sorted(rows, key=lambda row: -np.nan_to_num(row.max_abs, nan=np.inf))]
-    if max(side.cells for side in inputs) > CELLS_FOR_CAUSES and len(chosen) > 8:
-        chosen = chosen[:8]
-        notes.append("The causes were measured on the 8 texts with the largest differences.")
-
-    def run(condition: Condition) -> np.ndarray:
-        selected = prepare(checkpoint, pair.texts, condition).select(chosen)
-        where: dict[str, Any] = {} if rounding else {"dtype": "float64", "device": "cpu"}
-        return pair.read(selected, int(condition.dropout == "on"), **where)[chosen]
-
-    bound = 0.1 * last.max_abs if rounding else max((row.bound_float64 or 0.0) for row in rows)
-    explanation = explain(run, reference, candidate, bound, measured, rounding=rounding)
-    return explanation if rounding else _with_rounding(pair, explanation)
-
-
-def _with_rounding(pair: _Pair, explanation: Explanation) -> Explanation:
-    """Factors that float64 levels out get the size of the rounding that they make in the run itself."""
-    reference, candidate = pair.conditions
-
-    def size(key: str) -> float:
-        sides = (prepare(pair.checkpoints[0], pair.texts, one) for one in (reference, mixed(key)))
-        left, right = (pair.read(side, 0).astype(np.float64) for side in sides)
-        return float(np.abs(left - right).max())
-
-    def mixed(key: str) -> Condition:
-        return reference.replace(**{key: getattr(candidate, key)})
-
-    innocent = (
-        dataclasses.replace(cause, max_abs=size(cause.factor)) if cause.factor == "dtype" else cause
-        for cause in explanation.innocent
-    )
-    return dataclasses.replace(explanation, innocent=tuple(innocent))
+def _check_text(text: int, texts: Sequence[Any]) -> None:
+    if not 0 <= text < len(texts):
+        raise BertlensError("cannot show a text", got=f"number {text}", expected=f"0 … {len(texts) - 1}")

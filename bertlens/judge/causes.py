@@ -6,7 +6,7 @@ whole (padding does nothing while the mask is on), pairs are tried, and then wha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from bertlens.errors import BertlensError
-from bertlens.run.condition import Condition
+from bertlens.judge.measures import plain
 
 HARMLESS = ("batch", "padding", "attention", "dtype")
 """Factors that change nothing but rounding in a healthy run; they can reveal a fault, but they are not its name."""
 
-Run = Callable[[Condition], np.ndarray]
+Run = Callable[[frozenset[str]], np.ndarray]
+Factors = Mapping[str, tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ class Cause:
         shown: dict[str, Any] = {"factor": self.factor, "from": self.before, "to": self.after, "max_abs": self.max_abs}
         if self.together:
             shown["with"] = {key: list(values) for key, values in self.together.items()}
-        return {**shown, "undone": self.undone}
+        return {key: plain(value) for key, value in {**shown, "undone": self.undone}.items()}
 
     @property
     def words(self) -> str:
@@ -71,23 +72,22 @@ class Explanation:
     remainder: float | None = None
 
 
-def explain(
-    run: Run, reference: Condition, candidate: Condition, bound: float, measured: float, *, rounding: bool = False
-) -> Explanation:
-    """Find the causes of the difference between two conditions.
+def explain(run: Run, factors: Factors, bound: float, measured: float, *, rounding: bool = False) -> Explanation:
+    """Find the causes of the difference between a reference and a candidate.
 
     Parameters
     ----------
-    run : condition -> (texts, dimensions); called once per condition.
+    run : the factors that are as in the candidate -> (texts, dimensions); called once per set of factors.
+    factors : what differs, name -> (value in the reference, value in the candidate).
     bound : differences up to this size are no effect.
     measured : the difference between candidate and reference, which a single factor explains by itself.
     rounding : the difference is rounding, so a harmless factor gives it its name.
     """
-    keys = reference.differing(candidate)
-    cause = _Causes(reference, candidate, rounding)
+    keys = tuple(factors)
+    cause = _Causes(factors, rounding)
     if len(keys) <= 1:
         return Explanation(tuple(cause((key,), measured, 0.0) for key in keys))
-    gap = _Gaps(run, reference, candidate)
+    gap = _Gaps(run)
     alone = {key: gap((key,), ()) for key in keys}
     sets: list[tuple[str, ...]] = [(key,) for key, size in alone.items() if size is None or size > bound]
     remainder = gap(keys, _members(sets))
@@ -107,28 +107,31 @@ def explain(
 
 
 class _Gaps:
-    """Differences between the reference with two sets of factors changed, each condition run once."""
+    """Differences between the reference with two sets of factors changed, each set run once."""
 
-    def __init__(self, run: Run, reference: Condition, candidate: Condition) -> None:
-        self._run, self._reference, self._candidate = run, reference, candidate
-        self._vectors: dict[Condition, np.ndarray | None] = {}
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._vectors: dict[frozenset[str], np.ndarray | None] = {}
 
     def __call__(self, left: Sequence[str], right: Sequence[str]) -> float | None:
         a, b = self._at(left), self._at(right)
         if a is None or b is None:
             return None
-        if not (np.isfinite(a).all() and np.isfinite(b).all()):
-            return 0.0 if np.array_equal(a, b, equal_nan=True) else np.inf
-        return float(np.abs(a.astype(np.float64) - b.astype(np.float64)).max())
+        a, b = a.astype(np.float64), b.astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            gap = np.abs(a - b)
+        # what is NaN or Inf on both sides alike is no difference; on one side it is an infinite one
+        alike = (a == b) | (np.isnan(a) & np.isnan(b))
+        return float(np.where(alike, 0.0, np.where(np.isnan(gap), np.inf, gap)).max())
 
     def _at(self, keys: Sequence[str]) -> np.ndarray | None:
-        condition = self._reference.replace(**{key: getattr(self._candidate, key) for key in keys})
-        if condition not in self._vectors:
+        changed = frozenset(keys)
+        if changed not in self._vectors:
             try:
-                self._vectors[condition] = self._run(condition)
+                self._vectors[changed] = self._run(changed)
             except BertlensError:
-                self._vectors[condition] = None  # a mixture that the model cannot run has no size
-        return self._vectors[condition]
+                self._vectors[changed] = None  # a mixture that the model cannot run has no size
+        return self._vectors[changed]
 
 
 def _pairs(gap: _Gaps, keys: Sequence[str], singles: Sequence[tuple[str, ...]], bound: float) -> list[tuple[str, ...]]:
@@ -150,8 +153,7 @@ def _members(sets: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
 class _Causes:
     """Turns a set of factors into a cause with a name."""
 
-    reference: Condition
-    candidate: Condition
+    factors: Factors
     rounding: bool
 
     def name(self, members: Sequence[str]) -> str:
@@ -165,7 +167,7 @@ class _Causes:
         return [members for members in sets if len(members) == 1 or self.name(members) not in named]
 
     def __call__(self, members: Sequence[str], size: float, undone: float | None) -> Cause:
-        values = {key: (str(getattr(self.reference, key)), str(getattr(self.candidate, key))) for key in members}
+        values = {key: self.factors[key] for key in members}
         name = self.name(members)
         before, after = values.pop(name)
         return Cause(name, before, after, size, values, undone)

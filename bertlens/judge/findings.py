@@ -13,6 +13,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from bertlens.judge.causes import Cause
+from bertlens.judge.measures import plain
 from bertlens.read.readout import Readout
 from bertlens.run.condition import Condition
 from bertlens.run.tokens import Tokens
@@ -54,7 +55,7 @@ class Finding:
             "id": self.id,
             "severity": self.severity,
             "title": self.title,
-            "evidence": self.evidence,
+            "evidence": {key: plain(value) for key, value in self.evidence.items()},
             "affects": list(self.affects),
             "remedy": {"text": self.remedy, "code": self.code},
         }
@@ -109,7 +110,9 @@ ROUNDING = {"dtype": "half-precision", "attention": "attention-implementation"}
 def of_causes(
     verdict: str, causes: Sequence[Cause], candidate: Condition, readout: Readout, text: int, max_abs: float
 ) -> list[Finding]:
-    """One finding per cause; rounding is a note, anything else a problem."""
+    """One finding per cause; rounding is a note, another computation a problem; what is undecided accuses nobody."""
+    if verdict == "undecided":
+        return []
     findings: dict[str, Finding] = {}
     for cause in causes:
         fault = _fault(verdict, cause, candidate, readout)

@@ -58,10 +58,11 @@ class Row:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, which knows no NaN: None instead."""
-        return {key: _plain(value) for key, value in asdict(self).items()}
+        return {key: plain(value) for key, value in asdict(self).items()}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value for JSON: None in the place of NaN and Inf."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -103,14 +104,9 @@ def ulps(left: np.ndarray, right: np.ndarray, dtype: str) -> list[int | None]:
     """Largest distance per row, counted in representable numbers of a format; None where a component is not finite."""
     a, b = (_ordered(side, dtype) for side in (left, right))
     finite = np.isfinite(left).all(1) & np.isfinite(right).all(1)
-    # Python integers, because the distance of two float64 can exceed int64
-    return [max(abs(int(x) - int(y)) for x, y in _extremes(a[i], b[i])) if finite[i] else None for i in range(len(a))]
-
-
-def _extremes(a: np.ndarray, b: np.ndarray) -> list[tuple[int, int]]:
-    """The components that can be farthest apart, found in floating point and settled in integers."""
-    apart = np.abs(a.astype(np.float64) - b.astype(np.float64))
-    return [(a[k], b[k]) for k in np.flatnonzero(apart >= apart.max() * (1 - 1e-9))[:8]]
+    # unsigned, because the distance of two float64 can exceed int64; the wrap-around of the subtraction is the distance
+    apart = np.maximum(a, b).view(np.uint64) - np.minimum(a, b).view(np.uint64)
+    return [int(row.max()) if known else None for row, known in zip(apart, finite, strict=True)]
 
 
 def _ordered(values: np.ndarray, dtype: str) -> np.ndarray:

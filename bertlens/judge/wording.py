@@ -21,7 +21,14 @@ def number(value: float | None) -> str:
 
 
 def sentence(comparison: Comparison) -> str:
-    """The verdict of a comparison in one sentence."""
+    """The verdict of a comparison in one sentence; a second one where other texts than the worst are no numbers."""
+    last = comparison.worst
+    broken = [row for row in comparison.rows if not math.isfinite(row.max_abs)]
+    untold = [row for row in broken if math.isfinite(last.max_abs) or row.verdict != last.verdict]
+    return _verdict(comparison) + (f" {_texts(comparison, len(untold))} NaN or Inf in both vectors." if untold else "")
+
+
+def _verdict(comparison: Comparison) -> str:
     row, many = comparison.worst, len(comparison.rows) > 1
     where = f" (text {row.text})" if many else ""
     if comparison.verdict == "identical":
@@ -57,9 +64,14 @@ def _because(comparison: Comparison) -> str:
     return f"; the causes are {first} and {second}{rest}"
 
 
+def _texts(comparison: Comparison, count: int) -> str:
+    total = len(comparison.rows)
+    return f"{count} of {total} texts {'has' if count == 1 else 'have'}" if total > 1 else "The text has"
+
+
 def _not_finite(comparison: Comparison) -> str:
-    broken = sum(not math.isfinite(row.max_abs) for row in comparison.rows)
-    texts = f"{broken} of {len(comparison.rows)} texts have" if len(comparison.rows) > 1 else "The text has"
+    verdict = comparison.verdict
+    texts = _texts(comparison, sum(row.verdict == verdict and not math.isfinite(row.max_abs) for row in comparison.rows))
     if comparison.verdict == "undecided":
         return f"Undecided: {texts} NaN or Inf in both vectors, so there is no number to compare."
     return f"Different: {texts} NaN or Inf in one of the two vectors{_because(comparison)}."

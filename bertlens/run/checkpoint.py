@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import json
@@ -145,10 +146,13 @@ def locate(name: str, *, revision: str | None = None, offline: bool = False, pro
         raise BertlensError("cannot load a checkpoint", got="no name", expected="minilm, a folder or a Hub id")
     if name == PACKAGED:
         return _packaged()
-    folder = Path(name).expanduser()
-    if folder.is_dir():
+    folder, there = Path(name), False
+    with contextlib.suppress(OSError, RuntimeError):  # a name too long for the file system, or a home that nobody has
+        folder = folder.expanduser()
+        there = folder.exists()
+    if there and folder.is_dir():
         return _transformer_folder(folder)
-    if folder.exists():
+    if there:
         raise BertlensError(f"cannot load {name}", got="a file", expected="the folder that holds it")
     if hub.is_hub_id(name):
         return _transformer_folder(hub.fetch(name, revision=revision, offline=offline, progress=progress))
@@ -202,7 +206,7 @@ def _transformer_folder(folder: Path) -> Path:
     if not (folder / "config.json").is_file() and modules.is_file():
         try:
             parts = [str(part.get("path", "")) for part in json.loads(modules.read_text("utf-8"))]
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, TypeError):
             parts = []
         for part in parts:
             inner = folder / part

@@ -6,7 +6,7 @@ A text is a string, or a pair of strings for models that read two sentences at o
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,9 @@ def as_texts(texts: Sequence[Any] | str) -> Texts:
         No text at all, only blanks, something that is not a string, or a lone surrogate (half a character, which no
         tokenizer can encode).
     """
-    given: Sequence[Any] = [texts] if isinstance(texts, str) else texts
+    given: Any = [texts] if isinstance(texts, str) else texts
+    if not isinstance(given, Iterable) or isinstance(given, bytes | Mapping):
+        raise BertlensError("cannot use the texts", got=_short(given), expected="a string, or a list of strings or pairs")
     frozen = tuple(_text(index, text) for index, text in enumerate(given))
     if not frozen:
         raise BertlensError("there is nothing to run", got="no text", expected="at least one", do="write one text per line")
@@ -150,17 +152,24 @@ def _table(path: Path, suffix: str) -> dict[str, list[Any]]:
     except Exception as error:  # pandas and pyarrow raise some twenty kinds for a file that is not what it says
         reason = str(error).split("\n")[0][:120]
         raise BertlensError(f"cannot read the texts from {path}", got=f"a broken {suffix} file ({reason})") from error
+    if suffix != ".parquet" and not isinstance(frame.index, pd.RangeIndex):
+        # pandas takes the surplus fields in front for row names: "one, two" in an unquoted line would lose "one"
+        raise BertlensError(
+            f"cannot read the texts from {path}",
+            got=f"lines with more fields than the {len(frame.columns)} of the header",
+            expected=f"texts with a {'comma' if suffix == '.csv' else 'tab'} in them in double quotes",
+        )
     return {str(name): frame[name].tolist() for name in frame.columns}
 
 
 def _json_lines(path: Path) -> dict[str, list[Any]]:
     columns: dict[str, list[Any]] = {}
-    lines = [line for line in path.read_text("utf-8-sig").split("\n") if line.strip()]
-    for number, line in enumerate(lines):
+    lines = enumerate(path.read_text("utf-8-sig").split("\n"), start=1)
+    for number, (at, line) in enumerate((at, line) for at, line in lines if line.strip()):
         try:
             row = json.loads(line)
         except ValueError as error:
-            raise BertlensError(f"cannot read line {number + 1} of {path}", got=f"no JSON ({error})") from None
+            raise BertlensError(f"cannot read line {at} of {path}", got=f"no JSON ({error})") from None
         row = row if isinstance(row, dict) else {"text": row}
         for name in row.keys() | columns.keys():
             columns.setdefault(name, [None] * number).append(row.get(name))

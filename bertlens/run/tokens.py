@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bertlens.errors import BertlensError
-from bertlens.run.texts import Texts, sides
+from bertlens.run.texts import Text, Texts, sides
 
 if TYPE_CHECKING:
     from bertlens.run.checkpoint import Checkpoint
@@ -22,8 +24,8 @@ class Tokens:
     segments : token type ids as the tokenizer returns them (zeros where it returns none).
     special : 1 where a special token stands.
     full : how many tokens the text has without truncation.
-    cut_at : character of the (first) sentence at which truncation cut it; None where nothing was cut or the tokenizer
-        does not tell.
+    cut_at : character of the (first) sentence at which truncation cut it; None where it was not cut there (only the second
+        sentence of a pair was, or the tokenizer cuts on the left) or the tokenizer does not tell.
     """
 
     ids: tuple[int, ...]
@@ -56,7 +58,7 @@ def tokenise(checkpoint: Checkpoint, texts: Texts, *, specials: bool, limit: int
             got=f"{needed} special tokens alone",
             do=f"choose {needed + 1} or more",
         )
-    with checkpoint.tokenizer_lock, quiet():
+    with checkpoint.tokenizer_lock, quiet(), _state_kept(tokenizer):
         whole = _call(tokenizer, texts, specials, None)
         long = [index for index, row in enumerate(whole) if len(row.ids) > limit]
         cut = _call(tokenizer, tuple(texts[index] for index in long), specials, limit) if long else []
@@ -86,17 +88,41 @@ def _call(tokenizer: Any, texts: Texts, specials: bool, limit: int | None) -> li
             return_offsets_mapping=bool(tokenizer.is_fast and limit is not None),
         )
         for at, index in enumerate(chosen):
-            found[index] = _row(tokenizer, rows, at, limit is not None)
+            ids = tuple(rows["input_ids"][at])
+            cut_at = _cut_at(tokenizer, rows, at, texts[index]) if limit is not None else None
+            found[index] = Tokens(
+                ids, tuple(rows["token_type_ids"][at]), tuple(rows["special_tokens_mask"][at]), len(ids), cut_at
+            )
     return [found[index] for index in range(len(texts))]
 
 
-def _row(tokenizer: Any, rows: Any, at: int, truncated: bool) -> Tokens:
-    ids = tuple(rows["input_ids"][at])
-    cut_at = None
-    if truncated and tokenizer.is_fast:
-        first = [end for (_, end), side in zip(rows["offset_mapping"][at], rows.sequence_ids(at), strict=True) if side == 0]
-        cut_at = max(first, default=0)
-    return Tokens(ids, tuple(rows["token_type_ids"][at]), tuple(rows["special_tokens_mask"][at]), len(ids), cut_at)
+def _cut_at(tokenizer: Any, rows: Any, at: int, text: Text) -> int | None:
+    if not tokenizer.is_fast or tokenizer.truncation_side != "right":
+        return None
+    ends = [end for (_, end), side in zip(rows["offset_mapping"][at], rows.sequence_ids(at), strict=True) if side == 0]
+    whole = tokenizer(sides(text)[0], add_special_tokens=False) if len(sides(text)) == 2 else None
+    if whole is not None and len(whole["input_ids"]) <= len(ends):
+        return None
+    return max(ends, default=0)
+
+
+@contextlib.contextmanager
+def _state_kept(tokenizer: Any) -> Iterator[None]:
+    """A fast tokenizer keeps the padding and truncation of its last call; whoever else uses it finds its own again."""
+    if not tokenizer.is_fast:
+        yield
+        return
+    backend = tokenizer.backend_tokenizer
+    truncation, padding = backend.truncation, backend.padding
+    try:
+        yield
+    finally:
+        backend.no_truncation()
+        backend.no_padding()
+        if truncation is not None:
+            backend.enable_truncation(**truncation)
+        if padding is not None:
+            backend.enable_padding(**padding)
 
 
 def _check_ids(checkpoint: Checkpoint, tokens: list[Tokens]) -> None:

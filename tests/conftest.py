@@ -1,0 +1,69 @@
+"""Checkpoints that every test may read and none may change."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bertlens
+from bertlens.run.checkpoint import Checkpoint
+from tests.families import FAMILIES, build
+
+Folder = Callable[..., Path]
+Loaded = Callable[..., Checkpoint]
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Checkpoint:
+    """The packaged checkpoint."""
+    return bertlens.load()
+
+
+@pytest.fixture(scope="session")
+def family_folder(tmp_path_factory: pytest.TempPathFactory) -> Folder:
+    """The folder of a random checkpoint, built when a test first asks for it; never to be written to."""
+    root = tmp_path_factory.mktemp("built")
+
+    @cache
+    def folder(family: str, **options: Any) -> Path:
+        name = "-".join([family, *(f"{key}-{value}" for key, value in options.items())])
+        return build(family, root / name, **options)
+
+    return folder
+
+
+@pytest.fixture(scope="session")
+def loaded(family_folder: Folder) -> Loaded:
+    """A family's random checkpoint in memory."""
+
+    @cache
+    def checkpoint(family: str, **options: Any) -> Checkpoint:
+        return bertlens.load(str(family_folder(family, **options)))
+
+    return checkpoint
+
+
+@pytest.fixture(params=FAMILIES)
+def checkpoint(request: pytest.FixtureRequest, loaded: Loaded) -> Checkpoint:
+    """The checkpoint of each family in turn."""
+    return loaded(request.param)
+
+
+@pytest.fixture
+def copy_of(tmp_path: Path) -> Folder:
+    """Copies a folder into one that a test may spoil; `changes` go into its config.json."""
+
+    def copy(folder: Path, **changes: Any) -> Path:
+        twin = Path(shutil.copytree(folder, tmp_path / f"copy{len(list(tmp_path.iterdir()))}"))
+        config = json.loads((twin / "config.json").read_text("utf-8"))
+        assert all(config.get(key) != value for key, value in changes.items()), "a change that changes nothing"
+        (twin / "config.json").write_text(json.dumps({**config, **changes}), "utf-8")
+        return twin
+
+    return copy
