@@ -171,7 +171,7 @@ def _json_lines(path: Path) -> dict[str, list[Any]]:
         except ValueError as error:
             raise BertlensError(f"cannot read line {at} of {path}", got=f"no JSON ({error})") from None
         row = row if isinstance(row, dict) else {"text": row}
-        for name in row.keys() | columns.keys():
+        for name in dict.fromkeys([*columns, *row]):
             columns.setdefault(name, [None] * number).append(row.get(name))
     return columns
 
