@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from bertlens.run.condition import Condition
@@ -161,7 +162,7 @@ class Runs:
         if self.attentions[0] != self.attentions[1]:
             arguments.append(f'"{self.attentions[at]}"')
         if self.device != "cpu":
-            arguments.append(f'"{"cpu" if dtype else self.device}"')
+            arguments.append(json.dumps("cpu" if dtype else self.device))
         if side.dropout == "on":
             arguments.append(f"seed={self.seed + at}")
         return f"instance({', '.join(arguments)})"

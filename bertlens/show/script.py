@@ -6,6 +6,7 @@ written by hand, the comparison, the float64 repeat and the rule of the verdict.
 
 from __future__ import annotations
 
+import json
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -178,5 +179,5 @@ def _loaded(attention: str, dtype: str, device: str) -> list[str]:
     return [
         'tokenizer = AutoTokenizer.from_pretrained(checkpoint, padding_side="right")',
         load,
-        *([f"model.to({device!r})"] if device != "cpu" else []),
+        *([f"model.to({json.dumps(device)})"] if device != "cpu" else []),
     ]
