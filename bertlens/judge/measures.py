@@ -77,9 +77,8 @@ def measure(reference: np.ndarray, candidate: np.ndarray, dtypes: tuple[str, str
     wide = np.float64 if coarse == "float64" else np.float32
     left, right = reference.astype(wide), candidate.astype(wide)
     equal = (bits(left) == bits(right)).all(1)
-    with np.errstate(invalid="ignore", over="ignore"):
-        difference = reference.astype(np.float64) - candidate.astype(np.float64)
-        max_abs, l2 = np.abs(difference).max(1), np.linalg.norm(difference, axis=1)
+    difference = _double(reference) - _double(candidate)
+    max_abs, l2 = difference.abs().amax(1), difference.norm(dim=1)
     cosines = cosine(reference, candidate)
     steps = ulps(left, right, coarse)
     return [Row(i, bool(equal[i]), float(max_abs[i]), float(l2[i]), float(cosines[i]), steps[i]) for i in range(len(left))]
@@ -91,13 +90,19 @@ def bits(values: np.ndarray) -> np.ndarray:
 
 
 def cosine(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Cosine similarity per row, in float64; NaN where a vector is zero or not finite."""
-    a, b = left.astype(np.float64), right.astype(np.float64)
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-        found = np.clip((a * b).sum(1) / lengths, -1.0, 1.0)
-    same = (bits(a) == bits(b)).all(1) & (lengths > 0)
-    return np.asarray(np.where(same, 1.0, found))
+    """Cosine similarity per row, in float64; NaN where a vector is zero or not finite.
+
+    Sums are PyTorch's, so that a script which knows only PyTorch prints the same digits.
+    """
+    a, b = _double(left), _double(right)
+    lengths = a.norm(dim=1) * b.norm(dim=1)
+    found = ((a * b).sum(1) / lengths).clamp(-1.0, 1.0)
+    same = (a.view(torch.int64) == b.view(torch.int64)).all(1) & (lengths > 0)
+    return torch.where(same, 1.0, found).numpy()
+
+
+def _double(values: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(values.astype(np.float64, order="C"))
 
 
 def ulps(left: np.ndarray, right: np.ndarray, dtype: str) -> list[int | None]:

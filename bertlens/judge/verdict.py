@@ -59,7 +59,8 @@ def judge(
         verdict = _without_float64(row, finite)
         if verdict == "undecided" and finite[0][i] and finite[1][i] and np.isfinite(gap[i]):
             verdict = "different" if gap[i] > bound[i] else "rounding" if plausible[i] else "undecided"
-        known = np.isfinite(gap[i])  # equal rows were left out of the repeat
+        # an equal row is repeated only where it shares a pass with an unequal one; its evidence must not hang on that
+        known = not row.equal and bool(np.isfinite(gap[i]))
         judged.append(
             replace(
                 row,

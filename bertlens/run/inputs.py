@@ -137,6 +137,9 @@ def prepare(checkpoint: Checkpoint, texts: Texts, condition: Condition) -> Input
         group = range(start, min(start + size, len(texts)))
         longest = max(len(tokens[text].ids) for text in group)
         width = longest if condition.padding == "longest" else int(condition.padding)
+        if checkpoint.tokenizer.pad_token_id is None and any(len(tokens[text].ids) < width for text in group):
+            got, do = "a tokenizer without a padding token", "use batch=alone"
+            raise BertlensError(f"{checkpoint.name} cannot pad", got=got, do=do)
         step = 1 if condition.rows == "index" else max(1, TOKENS_AT_ONCE // width)
         sliced = sliced or (condition.rows == "slice" and step < len(group))
         groups += [(tuple(group[at : at + step]), width) for at in range(0, len(group), step)]
@@ -184,8 +187,6 @@ def _check_lengths(checkpoint: Checkpoint, condition: Condition, tokens: Sequenc
             expected=f"padding of {length} or more",
             do=f"set padding={length}, or max_length={condition.padding} as well to truncate",
         )
-    if checkpoint.tokenizer.pad_token_id is None and any(len(row.ids) != length for row in tokens):
-        raise BertlensError(f"{checkpoint.name} cannot pad", got="a tokenizer without a padding token", do="use batch=alone")
 
 
 def _padded(rows: Sequence[Sequence[int]], width: int, left: bool, value: int) -> torch.Tensor:

@@ -1,0 +1,392 @@
+"""The generated scripts need only torch and transformers, and print what bertlens prints, digit for digit."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import importlib.util
+import io
+import math
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModel
+
+import bertlens
+from bertlens.errors import BertlensError
+from bertlens.judge.comparison import Comparison
+from bertlens.read.readout import COMBINATIONS, POOLINGS, Readout
+from bertlens.run.checkpoint import Checkpoint
+from bertlens.run.condition import CHOICES, COUNTS, Condition
+from bertlens.run.texts import Texts, as_texts
+from bertlens.show.runs import DOUBLE_BY_ITSELF
+from bertlens.show.script import comparison_script, shapes_script
+from tests.families import FAMILIES, build
+
+TEXTS: Texts = ("A short text.", "Rain fell all night on the old stone bridge, and nobody slept.", "Two words")
+PAIRS: Texts = (("Who is it?", "A friend of yours."), ("Yes", "No"), ("One sentence here", "and a much longer one over there"))
+NASTY: Texts = (
+    'He said "it\'s"',
+    "three \"\"\" quotes and ''' three more",
+    "back\\slash \\n \\",
+    "line\nbreak\r\nand\ttab\u2028separator",
+    "emoji 👩‍👩‍👧 and 🏳️‍🌈",
+    "שלום עולם مرحبا",
+    "\u202eoverride",
+    "NUL\x00inside",
+    "{braces} {0} %s",
+    "",
+)
+VALUES = [f"{key}={word}" for key, words in CHOICES.items() for word in words[1:]]
+COUNTED = {"batch": (1, 2), "padding": (24,), "max_length": (6, 40)}
+LINE = re.compile(r"text (\d+)  equal (True|False)  max abs (\S+)  cosine (\S+)  l2 (\S+)  max abs in float64 (\S+)  (\w+)")
+
+Load = Callable[[str], Checkpoint]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """The digits depend on the number of threads, and many small passes run fastest on one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def load(tmp_path_factory: pytest.TempPathFactory) -> Load:
+    """Checkpoints by name, "minilm" or a family, each loaded once."""
+    root = tmp_path_factory.mktemp("families")
+    loaded: dict[str, Checkpoint] = {}
+
+    def checkpoint(name: str) -> Checkpoint:
+        if name not in loaded:
+            loaded[name] = bertlens.load(name if name == "minilm" else str(build(name, root / name)))
+        return loaded[name]
+
+    return checkpoint
+
+
+def written(checkpoint: Checkpoint, texts: Texts, reference: str, candidate: str, readout: str = "cls", **more: Any) -> str:
+    return comparison_script(
+        checkpoint.name,
+        texts,
+        Condition.parse(reference),
+        Condition.parse(candidate),
+        Readout.parse(readout),
+        architecture=checkpoint.architecture,
+        max_length=checkpoint.max_length,
+        **more,
+    )
+
+
+def executed(script: str) -> str:
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), torch.random.fork_rng():
+        exec(compile(script, "script.py", "exec"), {"__name__": "__main__"})
+    return out.getvalue()
+
+
+def in_a_process(script: str, folder: Path) -> str:
+    file = folder / "script.py"
+    file.write_text(script, encoding="utf-8")
+    one = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, str(file)], capture_output=True, cwd=folder, env=one, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout.decode()
+
+
+def numbers(printed: str) -> tuple[list[tuple[Any, ...]], str]:
+    """Rows as (text, equal, max_abs, cosine, l2, max_abs_float64, verdict), and the verdict on all."""
+    *lines, last = printed.splitlines()
+    rows: list[tuple[Any, ...]] = []
+    for line in lines:
+        match = LINE.fullmatch(line)
+        assert match, line
+        text, equal, *values, verdict = match.groups()
+        found = [None if value == "None" or math.isnan(float(value)) else float(value) for value in values]
+        rows.append((int(text), equal == "True", *found, verdict))
+    return rows, last.removeprefix("verdict ")
+
+
+def expected(comparison: Comparison) -> tuple[list[tuple[Any, ...]], str]:
+    names = ("text", "equal", "max_abs", "cosine", "l2", "max_abs_float64", "verdict")
+    rows = [tuple(row.to_dict()[name] for name in names) for row in comparison.rows]
+    return rows, comparison.verdict
+
+
+def assert_same(load: Load, name: str, texts: Texts, reference: str, candidate: str, readout: str = "cls") -> Comparison:
+    checkpoint = load(name)
+    comparison = bertlens.compare(checkpoint, texts, reference=reference, candidate=candidate, readout=readout)
+    script = written(checkpoint, texts, reference, candidate, readout)
+    assert_well_written(script)
+    assert numbers(executed(script)) == expected(comparison)
+    return comparison
+
+
+def assert_well_written(script: str) -> None:
+    code = script[: script.index("texts = [")] + script[script.index("\n]\n") :]
+    assert max(map(len, code.splitlines())) < 120
+    assert not re.search(r"[ \t]+$|\n{4}", code, re.MULTILINE)
+    imported = {
+        (node.module if isinstance(node, ast.ImportFrom) else name.name) or ""
+        for node in ast.walk(ast.parse(script))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in node.names
+    }
+    roots = {name.split(".")[0] for name in imported}
+    assert roots <= {"torch", "transformers"} | sys.stdlib_module_names
+    assert {"torch", "transformers"} <= roots
+
+
+# --- every value of every key ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", [*VALUES, *(f"{key}={n}" for key, ns in COUNTED.items() for n in ns), ""])
+def test_a_value_of_a_key_prints_the_same_numbers(load: Load, value: str) -> None:
+    assert_same(load, "minilm", TEXTS, "", value)
+
+
+def test_every_key_that_counts_is_tried() -> None:
+    assert set(COUNTED) == set(COUNTS)
+
+
+@pytest.mark.parametrize(
+    ("reference", "candidate"),
+    [
+        ("batch=alone", "batch=whole"),
+        ("side=left", "side=left,positions=from-mask"),
+        ("padding=40,max_length=8", "padding=40,max_length=8,mask=off"),
+        ("dropout=on", "dropout=on"),
+        ("dropout=on,batch=alone,dtype=bfloat16", "mask=inverted,padding=30"),
+        ("dtype=float64", "dtype=float64,batch=alone"),
+        ("dtype=float64", "dtype=float16,attention=eager"),
+        ("dtype=bfloat16", "dtype=bfloat16,batch=2,side=left"),
+        ("rows=index,side=left", "rows=index,mask=off,segments=ones"),
+        ("rows=index,batch=alone,positions=from-mask", "rows=index,mask=inverted,padding=16,side=left"),
+        ("specials=off,batch=2,attention=eager", "specials=off,padding=20,attention=eager"),
+        ("segments=zeros,max_length=5,padding=9,side=left", "max_length=5,batch=alone"),
+    ],
+)
+@pytest.mark.parametrize("readout", ["cls", "mean_content@last4:mean|l2"])
+def test_keys_together_print_the_same_numbers(load: Load, reference: str, candidate: str, readout: str) -> None:
+    assert_same(load, "minilm", TEXTS, reference, candidate, readout)
+
+
+# --- readouts -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("candidate", ["batch=alone", "side=left,mask=off", "rows=index,side=left,dtype=bfloat16"])
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_a_pooling_prints_the_same_numbers(load: Load, pooling: str, candidate: str) -> None:
+    assert_same(load, "minilm", TEXTS, "", candidate, pooling)
+
+
+@pytest.mark.parametrize("readout", [f"mean@last4:{combine}|l2" for combine in COMBINATIONS])
+@pytest.mark.parametrize("candidate", ["batch=alone", "mask=off"])
+def test_a_combination_of_layers_prints_the_same_numbers(load: Load, readout: str, candidate: str) -> None:
+    assert_same(load, "minilm", TEXTS, "", candidate, readout)
+
+
+@pytest.mark.parametrize(
+    "readout", ["cls@0", "mean@3", "max@-2|l2", "cls@last2:concat", "weightedmean@all:sum", "mean|l2", "pooler|l2"]
+)
+def test_layers_print_the_same_numbers(load: Load, readout: str) -> None:
+    assert_same(load, "minilm", TEXTS, "batch=alone", "", readout)
+
+
+def test_another_readout_prints_other_numbers(load: Load) -> None:
+    checkpoint = load("minilm")
+    comparison = bertlens.compare(checkpoint, TEXTS, reference="batch=alone", readout="mean")
+    assert numbers(executed(written(checkpoint, TEXTS, "batch=alone", "", "mean"))) == expected(comparison)
+    assert numbers(executed(written(checkpoint, TEXTS, "batch=alone", "", "max"))) != expected(comparison)
+
+
+# --- families -------------------------------------------------------------------------------------------------------
+
+SAMPLE = [
+    ("batch=alone", "", "cls"),
+    ("", "padding=40,mask=off", "mean@last2:concat"),
+    ("batch=alone", "side=left", "lasttoken"),
+    ("side=left,positions=from-mask", "side=left", "cls@-1"),
+    ("", "dtype=bfloat16,batch=2", "mean_content|l2"),
+    ("dtype=float64,attention=eager", "dtype=float64,batch=alone", "weightedmean"),
+    ("attention=eager", "dropout=on", "mean@all:sum"),
+    ("rows=index", "max_length=7,padding=12", "max@1"),
+    ("", "mask=inverted,specials=off", "mean_sqrt_len_tokens"),
+    ("segments=zeros", "segments=ones", "cls"),
+    ("", "batch=2", "pooler"),
+]
+
+
+@pytest.mark.parametrize("texts", [TEXTS, PAIRS, (*PAIRS[:2], *TEXTS[:2])], ids=["texts", "pairs", "mixed"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_prints_the_same_numbers(load: Load, family: str, texts: Texts) -> None:
+    ran = 0
+    for reference, candidate, readout in SAMPLE:
+        try:
+            assert_same(load, family, texts, reference, candidate, readout)
+            ran += 1
+        except BertlensError as error:  # segments, positions or a pooler that the family does not have
+            assert re.search(r"cannot (run|read) ", str(error)), error
+    assert ran >= len(SAMPLE) - 3
+
+
+def test_families_that_are_double_by_themselves_never_ask_for_float32() -> None:
+    package = importlib.util.find_spec("transformers")
+    assert package is not None and package.submodule_search_locations
+
+    def asks(kind: str) -> bool:
+        kind = kind.replace("-", "_")
+        source = Path(str(package.submodule_search_locations[0])) / "models" / kind / f"modeling_{kind}.py"  # type: ignore[index,union-attr]
+        lines = source.read_text("utf-8").splitlines()
+        return any(re.search(r"float32|\.float\(\)|rope_utils", line) and "loss" not in line for line in lines)
+
+    assert [kind for kind in sorted(DOUBLE_BY_ITSELF) if asks(kind)] == []
+    assert asks("modernbert") and asks("mpnet")
+
+
+# --- texts and surroundings -----------------------------------------------------------------------------------------
+
+
+def test_any_text_survives_the_script(load: Load) -> None:
+    script = written(load("minilm"), as_texts(NASTY), "batch=alone", "")
+    assert "\x00" not in script and "\u202e" not in script
+    space: dict[str, Any] = {}
+    exec(script[script.index("texts = [") : script.index("tokenizer =")], space)
+    assert tuple(space["texts"]) == NASTY
+    assert_same(load, "minilm", NASTY, "batch=alone", "")
+
+
+@pytest.mark.parametrize(
+    ("reference", "candidate", "readout"),
+    [("batch=alone", "", "cls"), ("dropout=on,side=left", "rows=index,dtype=float16", "mean_content@last4:concat|l2")],
+)
+def test_a_process_of_its_own_prints_the_same_numbers(
+    load: Load, tmp_path: Path, reference: str, candidate: str, readout: str
+) -> None:
+    comparison = bertlens.compare(load("minilm"), NASTY, reference=reference, candidate=candidate, readout=readout)
+    script = written(load("minilm"), NASTY, reference, candidate, readout)
+    assert numbers(in_a_process(script, tmp_path)) == expected(comparison)
+
+
+def test_ruff_finds_nothing(load: Load, tmp_path: Path) -> None:
+    for name in ("minilm", "modernbert", "mpnet"):
+        for at, (reference, candidate, readout) in enumerate(SAMPLE):
+            with contextlib.suppress(BertlensError):
+                (tmp_path / f"{name}{at}.py").write_text(written(load(name), TEXTS, reference, candidate, readout), "utf-8")
+        for condition in ("", "rows=index,batch=2,mask=off,positions=from-mask"):
+            (tmp_path / f"{name}{condition[:4]}_shapes.py").write_text(shaped(load(name), TEXTS, condition), "utf-8")
+    assert len(list(tmp_path.iterdir())) > 30
+    ruff = ["ruff", "check", "--isolated", "--select", "E9,F,I", "--output-format=concise", str(tmp_path)]
+    done = subprocess.run([sys.executable, "-m", *ruff], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_default_run_is_the_plain_idiom(load: Load) -> None:
+    script = written(load("minilm"), TEXTS, "", "")
+    assert (
+        '    batch = tokenizer(texts, padding=True, truncation=True, max_length=512, return_tensors="pt")\n'
+        "    out = model(**batch)\n"
+        "    return out.last_hidden_state[:, 0]\n"
+    ) in script
+    assert "DoubleThroughout" not in script and "copy" not in script and "seed" not in script
+
+
+def test_the_seed_is_passed_on(load: Load) -> None:
+    comparison = bertlens.compare(load("minilm"), TEXTS, reference="dropout=on", candidate="dropout=on", seed=41)
+    same, other = (executed(written(load("minilm"), TEXTS, "dropout=on", "dropout=on", seed=seed)) for seed in (41, 42))
+    assert numbers(same) == expected(comparison) != numbers(other)
+
+
+def test_a_device_is_used_for_the_runs_and_left_for_float64(load: Load) -> None:
+    plain = written(load("minilm"), TEXTS, "batch=alone", "", device="cuda")
+    assert 'model.to("cuda")' in plain and "model.cpu().double()" in plain and ".to(model.device)" in plain
+    other = written(load("minilm"), TEXTS, "dtype=bfloat16", "", device="cuda")
+    assert 'instance(torch.bfloat16, "cuda")' in other and 'instance(torch.float64, "cpu")' in other
+    on_cpu = executed(other.replace('"cuda"', '"cpu"'))
+    assert numbers(on_cpu) == expected(bertlens.compare(load("minilm"), TEXTS, reference="dtype=bfloat16", candidate=""))
+
+
+def test_weights_that_are_not_in_the_file_are_drawn_once(tmp_path: Path) -> None:
+    folder = build("bert", tmp_path / "bert")
+    AutoModel.from_pretrained(folder, add_pooling_layer=False).save_pretrained(folder)
+    checkpoint = bertlens.load(str(folder))
+    assert checkpoint.report.newly_initialised
+    _, verdict = numbers(executed(written(checkpoint, TEXTS, "", "dtype=bfloat16,batch=alone", "pooler")))
+    assert verdict == "rounding"
+
+
+def test_the_folder_of_a_sentence_transformers_checkpoint_is_found(tmp_path: Path) -> None:
+    build("bert", tmp_path / "0_Transformer")
+    (tmp_path / "modules.json").write_text('[{"path": "0_Transformer"}]')
+    checkpoint = bertlens.load(str(tmp_path))
+    comparison = bertlens.compare(checkpoint, TEXTS)
+    assert numbers(executed(written(checkpoint, TEXTS, "batch=alone", ""))) == expected(comparison)
+
+
+@pytest.mark.parametrize("sided", ["left", "right"])
+def test_padding_and_truncation_kept_in_the_tokenizer_do_not_leak(tmp_path: Path, sided: str) -> None:
+    from tokenizers import Tokenizer
+
+    file = build("bert", tmp_path / "bert") / "tokenizer.json"
+    raw = Tokenizer.from_file(str(file))
+    raw.enable_padding(direction=sided, length=50, pad_to_multiple_of=8)
+    raw.enable_truncation(4)
+    raw.save(str(file))
+    checkpoint = bertlens.load(str(file.parent))
+    for candidate in ("batch=alone", "side=left", "padding=30,max_length=9"):
+        comparison = bertlens.compare(checkpoint, TEXTS, reference="", candidate=candidate)
+        assert numbers(executed(written(checkpoint, TEXTS, "", candidate))) == expected(comparison)
+
+
+def test_texts_alone_need_no_padding_token(tmp_path: Path) -> None:
+    checkpoint = bertlens.load(str(build("bert", tmp_path / "bert")))
+    checkpoint.tokenizer.pad_token = None
+    with pytest.raises(BertlensError, match="padding token"):
+        bertlens.compare(checkpoint, TEXTS, reference="batch=alone", candidate="")
+    with pytest.raises(BertlensError, match="padding token"):
+        bertlens.compare(checkpoint, TEXTS[:1], reference="padding=20", candidate="")
+    comparison = bertlens.compare(checkpoint, TEXTS, reference="batch=alone", candidate="batch=alone,mask=off")
+    assert comparison.verdict == "identical"
+    assert "padding=" not in written(checkpoint, TEXTS, "batch=alone", "batch=1,mask=off")
+
+
+# --- shapes ---------------------------------------------------------------------------------------------------------
+
+
+def shaped(checkpoint: Checkpoint, texts: Texts, condition: str) -> str:
+    return shapes_script(
+        checkpoint.name,
+        texts,
+        Condition.parse(condition).replace(positions="default")
+        if not checkpoint.architecture.takes_positions
+        else Condition.parse(condition),
+        architecture=checkpoint.architecture,
+        max_length=checkpoint.max_length,
+    )
+
+
+@pytest.mark.parametrize("condition", ["", "batch=alone,padding=32", "batch=2,rows=index,mask=off", "dtype=float64,side=left"])
+@pytest.mark.parametrize("name", ["minilm", "distilbert", "modernbert", "mpnet", "roberta"])
+def test_shapes_and_accesses_are_those_of_bertlens(load: Load, name: str, condition: str) -> None:
+    checkpoint = load(name)
+    printed = executed(shaped(checkpoint, TEXTS, condition)).splitlines()
+    tensors = bertlens.shapes(checkpoint, TEXTS, condition=condition)
+    lines = [f"{one.direction}  {one.name}  {one.axes}  {one.shape}  torch.{one.dtype}" for one in tensors]
+    assert sorted(printed[: len(lines)]) == sorted(lines)
+    from bertlens.read.slicing import accesses
+    from bertlens.run.inputs import prepare
+
+    found = accesses(prepare(checkpoint, TEXTS, Condition.parse(condition)), 0)
+    assert printed[len(lines) :] == [
+        f"{one.code}  {one.ids}  " + (one.refusal or f"{one.output}  outputs[0][0] {one.first}") for one in found
+    ]
+    assert any("Error" in line for line in printed) == any(one.refusal for one in found)
