@@ -6,7 +6,7 @@ from bertlens.read.readout import Readout
 from bertlens.run.condition import Condition
 from bertlens.run.presets import PRESETS, Preset
 from ui import address, blocks, questions
-from ui.frame import Page, page
+from ui.frame import Page, show
 
 TRIED_ON = 8
 """Texts that the list of everyday mistakes is tried on."""
@@ -60,8 +60,9 @@ def situation(given: Page, preset: Preset, limit: int, texts) -> None:
     row.caption(preset.why, width="content")
 
 
-with page(
-    "Why do my BERT vectors disagree?", "Paste your texts on the left: is each vector the same alone and in a batch?"
-) as given:
+def content(given: Page) -> None:
     first_answer(given)
     what_if(given)
+
+
+show("Why do my BERT vectors disagree?", "Paste your texts on the left: is each vector the same alone and in a batch?", content)

@@ -4,7 +4,7 @@ from bertlens.read.readout import Readout
 from bertlens.run.condition import Condition
 from ui import address, blocks, questions
 from ui.conditions import choose
-from ui.frame import Page, page
+from ui.frame import Page, show
 
 SIZES = ("max_abs", "max_abs_float64", "l2", "alone", "left without it")
 
@@ -86,7 +86,7 @@ def python(given: Page, reference: Condition, candidate: Condition, readout: Rea
     blocks.same_in_python(code, blocks.command(given.name, reference, candidate, readout), "bertlens_compare")
 
 
-with page("Batch and padding", "The same text gives two vectors: is it rounding or a fault, and what causes it?") as given:
+def content(given: Page) -> None:
     checkpoint = given.checkpoint()
     reference, candidate, read = choose(checkpoint.max_length)
     readout = Readout.parse(read)
@@ -97,3 +97,6 @@ with page("Batch and padding", "The same text gives two vectors: is it rounding 
     causes(comparison)
     closer(given, comparison, reference, candidate, readout)
     python(given, reference, candidate, readout)
+
+
+show("Batch and padding", "The same text gives two vectors: is it rounding or a fault, and what causes it?", content)

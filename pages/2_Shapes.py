@@ -3,7 +3,7 @@ import streamlit as st
 
 from bertlens.run.condition import Condition
 from ui import address, blocks, questions
-from ui.frame import Page, page
+from ui.frame import Page, show
 
 
 def padding_choice(limit: int) -> Condition:
@@ -87,8 +87,11 @@ def python(given: Page, condition: Condition) -> None:
     blocks.same_in_python(code, command, "bertlens_shapes")
 
 
-with page("Shapes", "What shape has every tensor, and what does an index or a slice pick out of it?") as given:
+def content(given: Page) -> None:
     condition = padding_choice(given.checkpoint().max_length)
     tensors(given, condition)
     one_row(given, condition)
     python(given, condition)
+
+
+show("Shapes", "What shape has every tensor, and what does an index or a slice pick out of it?", content)

@@ -115,7 +115,7 @@ def test_bad_input_is_one_sentence_and_nothing_is_lost(query: dict[str, str], sa
 
 def test_markup_in_a_text_is_shown_and_never_read() -> None:
     text = "<b>bold</b> **star** $x$ :red[no] [link](x)"
-    app = opened(COMPARE, texts=f"{text}\nsecond")
+    app = opened(COMPARE, texts=f"{text}\nsecond", text="0")
     assert not app.exception
     captions = [caption.value for caption in app.caption]
     assert any("\\<b\\>bold" in caption and "\\*\\*star" in caption and "\\:red" in caption for caption in captions)
@@ -134,7 +134,7 @@ def test_switching_pages_keeps_checkpoint_and_texts() -> None:
 def test_a_preset_sets_both_conditions_and_the_readout() -> None:
     app = opened(COMPARE, texts=TEXTS)
     pills: Any = app.get("button_group")[0]
-    pills.set_value(["mean over padding"]).run()
+    pills.set_value("mean over padding").run()
     shown = {field.key: field.value for field in (*app.text_input, *app.selectbox)}
     assert (shown["edit_reference"], shown["edit_candidate"], shown["edit_readout"]) == ("batch=alone", "", "mean_all")
     assert app.error[0].value.startswith("**Different**")

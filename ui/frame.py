@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ import streamlit as st
 from bertlens.errors import BertlensError
 from bertlens.run.texts import Texts
 from ui import address, memory
+from ui.blocks import plain
 from ui.progress import working
 from ui.sidebar import sidebar
 
@@ -42,9 +42,8 @@ class Page:
         return found
 
 
-@contextmanager
-def page(title: str, question: str) -> Iterator[Page]:
-    """Draw the frame of a page; an expected failure inside becomes one sentence, with everything typed kept."""
+def show(title: str, question: str, content: Callable[[Page], None]) -> None:
+    """Draw a page: its frame, then its content; an expected failure becomes one sentence, with everything typed kept."""
     st.set_page_config(page_title=f"{title} · bertlens", page_icon=str(ICON), layout="wide")
     address.restore()
     st.title(title)
@@ -53,8 +52,8 @@ def page(title: str, question: str) -> Iterator[Page]:
         name, texts = sidebar()
         if address.texts_left_out():
             st.caption(":material/link_off: The texts are too long for a link; copy them along with it.")
-        yield Page(name, texts)
+        content(Page(name, texts))
     except BertlensError as error:
-        st.error(error.sentence, icon=":material/error:")
+        st.error(plain(error.sentence), icon=":material/error:")
     except Stopped:
         return

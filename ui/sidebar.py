@@ -11,6 +11,7 @@ from bertlens.errors import BertlensError
 from bertlens.run.hub import PRESETS
 from bertlens.run.texts import FORMATS, PAIR_MARK, Texts, from_lines, read_texts
 from ui import address
+from ui.blocks import plain
 
 PAGES = (
     ("app.py", "Home", ":material/home:"),
@@ -95,7 +96,7 @@ def _file(pairs: bool) -> None:
         try:
             texts = _read(uploaded.name, uploaded.getvalue(), column or None, second or None)
         except BertlensError as error:
-            st.error(error.sentence, icon=":material/error:")
+            st.error(plain(error.sentence), icon=":material/error:")
             return
         st.session_state["file_texts"], st.session_state["file_name"] = texts, uploaded.name
         st.rerun()
