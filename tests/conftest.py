@@ -10,10 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import bertlens
 from bertlens.run.checkpoint import Checkpoint
 from tests.families import FAMILIES, build
+
+# Models this small gain nothing from a second thread, and on a machine with other work the threads wait for each other
+# at every one of their products: the suite then takes six times as long.
+torch.set_num_threads(1)
 
 Folder = Callable[..., Path]
 Loaded = Callable[..., Checkpoint]

@@ -86,7 +86,5 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         """The verdict and the first rows, for notebooks."""
-        from bertlens.show.tables import escaped
-
         head = f"<p><strong>{html.escape(self.verdict)}</strong>: {html.escape(self.sentence)}</p>"
-        return head + escaped(self.to_frame().head(20))
+        return head + str(self.to_frame().head(20).to_html(escape=True, index=False))

@@ -24,7 +24,7 @@ class Parting:
     text : index of the text.
     tokens : the tokens that both runs have, in order; padding is left out on both sides.
     layers : "embeddings", "layer 1", …
-    max_abs : (layers, tokens), largest absolute difference over the hidden units.
+    max_abs : (layers, tokens), largest absolute difference over the hidden units; NaN where one run alone is NaN.
     bound : (layers,), what rounding explains in each layer; 0 where the runs were compared as they were run.
     padding : padding tokens of the row in the reference and in the candidate.
     left_out : real tokens without a partner in the other run.
@@ -43,7 +43,7 @@ class Parting:
     @property
     def first(self) -> tuple[int, int] | None:
         """(layer, token) of the first difference beyond the bound, the largest of that layer; None if there is none."""
-        beyond = self.max_abs > self.bound[:, None]
+        beyond = ~(self.max_abs <= self.bound[:, None])  # NaN is beyond every bound
         if not self.tokens or not beyond.any():
             return None
         layer = int(beyond.any(1).argmax())
@@ -81,8 +81,10 @@ def part(text: int, reference: States, candidate: States, tokenizer: Any, *, flo
     a, b = reference.values[:, left].astype(np.float64), candidate.values[:, right].astype(np.float64)
     depth = min(len(a), len(b))
     with np.errstate(invalid="ignore"):
-        gap = np.abs(a[:depth] - b[:depth]).max(2) if pairs else np.zeros((depth, 0))
-        scale = np.array([np.abs(reference.values[layer]).max(initial=0.0) for layer in range(depth)])
+        alike = (a[:depth] == b[:depth]) | (np.isnan(a[:depth]) & np.isnan(b[:depth]))
+        gap = np.where(alike, 0.0, np.abs(a[:depth] - b[:depth])).max(2) if pairs else np.zeros((depth, 0))
+    finite = [values[np.isfinite(values)] for values in reference.values[:depth]]
+    scale = np.array([np.abs(values).max(initial=0.0) for values in finite])
     bound = BOUND * EPS["float64"] * scale if float64 else np.zeros(depth)
     tokens = tokenizer.convert_ids_to_tokens([reference.ids[at] for at in left])
     names = ("embeddings", *(f"layer {layer}" for layer in range(1, depth)))

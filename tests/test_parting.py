@@ -1,0 +1,125 @@
+"""Where two runs part: the layer and the token, found where a fault was put."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file, save_file
+from transformers import AutoModel, AutoTokenizer
+
+import bertlens
+from bertlens.errors import BertlensError
+from bertlens.judge.parting import part
+from bertlens.read.states import States, states_of
+from bertlens.run.checkpoint import Checkpoint
+from bertlens.run.condition import Condition
+from bertlens.run.inputs import prepare
+from tests.conftest import Folder, Loaded
+
+TEXTS = ("A cat sat.", "Rain fell all night on the old stone bridge.", "The dog slept; nobody came home.")
+
+
+def test_states_are_the_models_own(checkpoint: Checkpoint) -> None:
+    for side in ("right", "left"):
+        tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder, padding_side=side)
+        model = AutoModel.from_pretrained(checkpoint.folder).eval()
+        batch = tokenizer(list(TEXTS), padding=True, return_tensors="pt")
+        real = batch["attention_mask"][0].bool()
+        expected = [state[0][real] for state in model(**batch, output_hidden_states=True).hidden_states]
+        found = states_of(prepare(checkpoint, TEXTS, Condition(side=side)), 0)
+        assert list(found.ids) == tokenizer(TEXTS[0])["input_ids"]
+        assert found.padding == int((~real).sum()) > 0
+        assert np.array_equal(found.values, np.stack([state.detach().numpy() for state in expected]))
+
+
+def test_healthy_runs_do_not_part(checkpoint: Checkpoint) -> None:
+    for candidate in ("", "padding=40", "attention=eager"):
+        parting = bertlens.where_they_part(checkpoint, TEXTS, 0, candidate=candidate)
+        assert parting.first is None
+        assert parting.sentence == "The two runs agree up to float64 rounding in every layer."
+        assert (parting.max_abs <= parting.bound[:, None]).all()
+    same = bertlens.where_they_part(checkpoint, TEXTS, 0, reference="", candidate="", float64=False)
+    assert same.sentence == "The two runs are bit-equal in every layer."
+
+
+@pytest.mark.parametrize(
+    ("candidate", "layer"), [("mask=off", 1), ("segments=ones", 0), ("side=left", 0), ("positions=from-mask,segments=ones", 0)]
+)
+def test_the_layer_at_which_a_condition_acts(minilm: Checkpoint, candidate: str, layer: int) -> None:
+    parting = bertlens.where_they_part(minilm, TEXTS, 0, reference="", candidate=candidate)
+    assert parting.first is not None
+    assert parting.first[0] == layer
+    assert parting.tokens == ("[CLS]", "a", "cat", "sat", ".", "[SEP]")
+    assert parting.layers == ("embeddings", *(f"layer {n}" for n in range(1, 7)))
+    assert parting.max_abs.shape == (7, 6)
+    assert ("in the embeddings" if layer == 0 else "in layer 1,") in parting.sentence
+    assert f"“{parting.tokens[parting.first[1]]}”" in parting.sentence
+    assert len(parting.to_frame()) == 42
+
+
+@pytest.mark.parametrize("layer", [1, 2])
+def test_a_fault_put_into_one_layer_is_found_there(loaded: Loaded, copy_of: Folder, layer: int) -> None:
+    bert = loaded("bert")
+    folder: Path = copy_of(bert.folder)
+    weights = load_file(folder / "model.safetensors")
+    weights[f"encoder.layer.{layer}.output.dense.bias"][3] += 1e-6
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    models = (bert, bertlens.load(str(folder)))
+    left, right = (states_of(prepare(one, TEXTS, Condition()), 1, dtype="float64") for one in models)
+    parting = part(1, left, right, bert.tokenizer, float64=True)
+    assert parting.first is not None
+    assert parting.layers[parting.first[0]] == f"layer {layer + 1}"
+
+
+def test_a_fault_at_one_token_is_found_there(loaded: Loaded) -> None:
+    values = np.random.default_rng(0).normal(size=(4, 6, 8))
+    other = values.copy()
+    other[2, 4, 5] += 1e-9
+    other[3] += 1e-9
+    ids = tuple(range(1000, 1006))
+    parting = part(0, States(ids, values, 0), States(ids, other, 2), loaded("bert").tokenizer, float64=True)
+    assert parting.first == (2, 4)
+    assert parting.padding == (0, 2)
+    other[1, 0, 0] = np.nan
+    parting = part(0, States(ids, values, 0), States(ids, other, 2), loaded("bert").tokenizer, float64=True)
+    assert parting.first == (1, 0), "a NaN is a difference"
+    values[1, 0, 0] = np.nan
+    parting = part(0, States(ids, values, 0), States(ids, other, 2), loaded("bert").tokenizer, float64=True)
+    assert parting.first == (2, 4), "unless both runs have it"
+
+
+def test_tokens_are_aligned_by_what_they_are(minilm: Checkpoint) -> None:
+    without = bertlens.where_they_part(minilm, TEXTS, 0, reference="", candidate="specials=off")
+    assert without.tokens == ("a", "cat", "sat", ".")
+    assert without.left_out == 2
+    assert without.first is not None
+    cut = bertlens.where_they_part(minilm, TEXTS, 1, reference="", candidate="max_length=6")
+    assert cut.tokens == ("[CLS]", "rain", "fell", "all", "night", "[SEP]")
+    assert cut.left_out == 6
+    padded = bertlens.where_they_part(minilm, TEXTS, 0, reference="", candidate="side=left,padding=40,positions=from-mask")
+    assert (padded.first, padded.padding) == (None, (6, 34))
+
+
+def test_nothing_in_common(loaded: Loaded) -> None:
+    a, b = (States((at, at + 1), np.ones((4, 2, 8)), 0) for at in (1000, 2000))
+    parting = part(0, a, b, loaded("bert").tokenizer, float64=True)
+    assert (parting.tokens, parting.first, parting.left_out) == ((), None, 4)
+    assert parting.sentence == "The two runs have no token in common."
+
+
+@pytest.mark.parametrize("text", [-1, 3])
+def test_a_text_that_is_not_there(minilm: Checkpoint, text: int) -> None:
+    with pytest.raises(BertlensError, match=f"got number {text}; expected 0 … 2"):
+        bertlens.where_they_part(minilm, TEXTS, text)
+
+
+@pytest.mark.parametrize("options", [{}, {"float64": False}])
+def test_by_index(minilm: Checkpoint, options: dict[str, Any]) -> None:
+    parting = bertlens.where_they_part(minilm, TEXTS, 0, reference="", candidate="rows=index", **options)
+    assert parting.tokens == ("[CLS]", "a", "cat", "sat", ".", "[SEP]")
+    assert parting.first is not None
+    assert parting.first[0] == 0
+    assert parting.max_abs[0, 0] <= parting.bound[0], "[CLS] itself is embedded alike: it stands at position 0 in both"
