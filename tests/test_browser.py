@@ -105,7 +105,7 @@ def verdict(page: Page, word: str) -> None:
 def test_paste_read_share_and_follow_the_link_on_a_fresh_server(page: Page, browser: Browser, address: str) -> None:
     page.goto(f"{address}/Batch_and_padding")
     verdict(page, "Rounding")
-    box = page.get_by_label("Texts, one per line")
+    box = page.get_by_role("textbox", name="Texts, one per line")
     box.fill(TEXTS)
     box.press("Control+Enter")
     page.wait_for_url("**texts=**", timeout=WAIT)
@@ -120,7 +120,7 @@ def test_paste_read_share_and_follow_the_link_on_a_fresh_server(page: Page, brow
         other = context.new_page()
         other.goto(link.replace(address, fresh))
         verdict(other, "Different")
-        assert other.get_by_label("Texts, one per line").input_value() == TEXTS
+        assert other.get_by_role("textbox", name="Texts, one per line").input_value() == TEXTS
         assert other.locator("[data-testid=stMetricValue]").first.inner_text() == number
         settled(other)
         context.close()
@@ -133,13 +133,13 @@ def test_switching_pages_keeps_texts_and_address_and_back_brings_them_back(page:
     page.get_by_role("link", name="Shapes").click()
     page.wait_for_url("**/Shapes**", timeout=WAIT)
     settled(page)
-    assert page.get_by_label("Texts, one per line").input_value() == TEXTS
+    assert page.get_by_role("textbox", name="Texts, one per line").input_value() == TEXTS
     assert "candidate=mask%3Doff" in page.url
     page.go_back()
     page.wait_for_url("**/Batch_and_padding**", timeout=WAIT)
     verdict(page, "Different")
     settled(page)
-    assert page.get_by_label("Texts, one per line").input_value() == TEXTS
+    assert page.get_by_role("textbox", name="Texts, one per line").input_value() == TEXTS
 
 
 def test_markup_emoji_and_right_to_left_stay_text(page: Page, address: str) -> None:
@@ -148,7 +148,7 @@ def test_markup_emoji_and_right_to_left_stay_text(page: Page, address: str) -> N
     page.goto(f"{address}/Batch_and_padding?texts={quote(texts)}")
     verdict(page, "Rounding")
     settled(page)
-    assert page.get_by_label("Texts, one per line").input_value() == texts
+    assert page.get_by_role("textbox", name="Texts, one per line").input_value() == texts
     assert page.locator("[data-testid=stMain] img[src=x]").count() == 0
 
 
@@ -156,13 +156,13 @@ def test_an_error_is_one_sentence_and_the_text_stays(page: Page, address: str) -
     page.goto(f"{address}/Batch_and_padding?texts={quote(TEXTS)}&checkpoint=nobody%2Fnothing")
     verdict(page, "nobody/nothing")
     settled(page)
-    assert page.get_by_label("Texts, one per line").input_value() == TEXTS
+    assert page.get_by_role("textbox", name="Texts, one per line").input_value() == TEXTS
 
 
 def test_many_texts_show_progress_and_can_be_cancelled(page: Page, address: str) -> None:
     page.goto(f"{address}/Batch_and_padding")
     verdict(page, "Rounding")
-    box = page.get_by_label("Texts, one per line")
+    box = page.get_by_role("textbox", name="Texts, one per line")
     box.fill("\n".join(f"text number {number} of very many" for number in range(10_000)))
     box.press("Control+Enter")
     cancel = page.get_by_role("button", name="Cancel")
@@ -170,7 +170,7 @@ def test_many_texts_show_progress_and_can_be_cancelled(page: Page, address: str)
     cancel.evaluate("button => button.click()")
     verdict(page, "Cancelled")
     settled(page)
-    assert page.get_by_label("Texts, one per line").input_value().count("\n") == 9_999
+    assert page.get_by_role("textbox", name="Texts, one per line").input_value().count("\n") == 9_999
     assert len(page.url) < 15_000
 
 

@@ -15,7 +15,8 @@ import bertlens
 from bertlens.errors import BertlensError
 from bertlens.judge.findings import FAULT_OF, MENDED, ROUNDING, catalogue
 from bertlens.judge.wording import number
-from bertlens.read.readout import Readout, read
+from bertlens.read.readout import Readout
+from bertlens.read.vectors import read
 from bertlens.run import inputs as inputs_module
 from bertlens.run.checkpoint import Checkpoint
 from bertlens.run.condition import CHOICES, Condition

@@ -12,7 +12,8 @@ import torch
 
 import bertlens
 from bertlens.errors import BertlensError
-from bertlens.read.readout import Readout, read
+from bertlens.read.readout import Readout
+from bertlens.read.vectors import read
 from bertlens.run.checkpoint import Checkpoint
 from bertlens.run.condition import CHOICES, Condition
 from bertlens.run.inputs import prepare

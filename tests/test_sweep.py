@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 import bertlens
 from bertlens.judge.sweep import lengths_between, sweep
-from bertlens.read.readout import Readout, read
+from bertlens.read.readout import Readout
+from bertlens.read.vectors import read
 from bertlens.run.checkpoint import Checkpoint
 from bertlens.run.condition import Condition
 from bertlens.run.inputs import prepare

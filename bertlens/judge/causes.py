@@ -129,7 +129,7 @@ class _Gaps:
         if changed not in self._vectors:
             try:
                 self._vectors[changed] = self._run(changed)
-            except BertlensError:
+            except (BertlensError, MemoryError):
                 self._vectors[changed] = None  # a mixture that the model cannot run has no size
         return self._vectors[changed]
 

@@ -86,5 +86,6 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         """The verdict and the first rows, for notebooks."""
-        head = f"<p><strong>{html.escape(self.verdict)}</strong>: {html.escape(self.sentence)}</p>"
+        word, rest = self.sentence.split(":", 1)
+        head = f"<p><strong>{html.escape(word)}</strong>:{html.escape(rest)}</p>"
         return head + str(self.to_frame().head(20).to_html(escape=True, index=False))

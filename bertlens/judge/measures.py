@@ -76,7 +76,8 @@ def measure(reference: np.ndarray, candidate: np.ndarray, dtypes: tuple[str, str
     coarse = max(dtypes, key=PRECISION.index)
     wide = np.float64 if coarse == "float64" else np.float32
     left, right = reference.astype(wide), candidate.astype(wide)
-    equal = (bits(left) == bits(right)).all(1)
+    # compared in float64, which holds both exactly: float64 digits that float32 would drop still count
+    equal = (bits(reference.astype(np.float64)) == bits(candidate.astype(np.float64))).all(1)
     difference = _double(reference) - _double(candidate)
     max_abs, l2 = difference.abs().amax(1), difference.norm(dim=1)
     cosines = cosine(reference, candidate)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +76,8 @@ MEANING = {
 def tensors_of(inputs: Inputs) -> tuple[Tensor, ...]:
     """Every tensor of the first forward pass, in and out; hidden states are counted and not kept."""
     one = type(inputs)(inputs.checkpoint, inputs.condition, inputs.tokens, inputs.groups[:1], inputs.sliced)
-    outputs = next(iter(forward(one)))
+    with closing(forward(one)) as passes:
+        outputs = next(passes)
     found = [_tensor(name, tensor, "in") for name, tensor in outputs.batch.tensors.items()]
     found.append(_tensor("last_hidden_state", outputs.last_hidden_state, "out"))
     if outputs.pooler_output is not None:

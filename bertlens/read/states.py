@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,7 +33,8 @@ def states_of(inputs: Inputs, text: int, *, dtype: str | None = None, seed: int 
     depth = inputs.checkpoint.architecture.layers
     device = "cpu" if dtype == "float64" else None
     passes = inputs.containing([text])
-    outputs = next(iter(forward(passes, layers=range(depth + 1), dtype=dtype, device=device, seed=seed)))
+    with closing(forward(passes, layers=range(depth + 1), dtype=dtype, device=device, seed=seed)) as one:
+        outputs = next(one)
     batch = outputs.batch
     kept = _row(batch, text, batch.real).bool()
     layers = [_row(batch, text, outputs.hidden_states[layer])[kept] for layer in range(depth + 1)]

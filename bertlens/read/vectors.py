@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import numpy as np
 import torch
 
@@ -34,12 +36,14 @@ def read(
         )
     layers = readout.indices(depth)
     vectors: np.ndarray | None = None
-    for outputs in forward(inputs, layers=layers, dtype=dtype, device=device, seed=seed, progress=progress):
-        rows = vectors_of(outputs, readout, layers)
-        wide = rows.to("cpu", torch.float64 if rows.dtype == torch.float64 else torch.float32).numpy()
-        if vectors is None:
-            vectors = np.full((len(inputs.tokens), wide.shape[1]), np.nan, wide.dtype)
-        vectors[list(outputs.batch.texts)] = wide
+    # closed at once when the work is cancelled: a pass that waits would hold the seeded stretch of dropout
+    with closing(forward(inputs, layers=layers, dtype=dtype, device=device, seed=seed, progress=progress)) as passes:
+        for outputs in passes:
+            rows = vectors_of(outputs, readout, layers)
+            wide = rows.to("cpu", torch.float64 if rows.dtype == torch.float64 else torch.float32).numpy()
+            if vectors is None:
+                vectors = np.full((len(inputs.tokens), wide.shape[1]), np.nan, wide.dtype)
+            vectors[list(outputs.batch.texts)] = wide
     assert vectors is not None, "inputs always hold at least one text"
     return vectors
 

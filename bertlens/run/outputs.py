@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -39,7 +39,7 @@ def forward(
     device: str | None = None,
     seed: int = 0,
     progress: Progress = silent,
-) -> Iterator[Outputs]:
+) -> Generator[Outputs, None, None]:
     """Run every batch of `inputs` and yield its outputs; only one batch is in memory at a time.
 
     Parameters

@@ -1,4 +1,4 @@
-"""Tables: results as data frames for pages and notebooks, and as HTML in which a text stays a text."""
+"""Tables: results as data frames for pages."""
 
 from __future__ import annotations
 
@@ -33,8 +33,3 @@ def causes(comparison: Comparison) -> pd.DataFrame:
         for cause in (*explanation.causes, *explanation.innocent)
     ]
     return pd.DataFrame(lines, columns=["change", "effect", "alone", "left without it"])
-
-
-def escaped(frame: pd.DataFrame) -> str:
-    """A frame as an HTML table; nothing in it is read as markup."""
-    return str(frame.to_html(escape=True, index=False))
