@@ -42,7 +42,7 @@ def test_a_slice_of_a_fixed_length_is_bit_equal_to_the_row_of_the_batch(minilm: 
     assert np.array_equal(vectors(minilm, "batch=alone,padding=256"), vectors(minilm, "padding=256"))
     result = bertlens.compare(minilm, TEXTS, reference="batch=alone,padding=256", candidate="padding=256")
     assert result.verdict == "identical"
-    assert result.sentence == "All 3 vectors are the same to the last bit."
+    assert result.sentence == "Identical: all 3 vectors are the same to the last bit."
     assert (result.explanation.causes, result.findings) == ((), ())
 
 

@@ -62,7 +62,12 @@ class Pair:
     def _read(self, inputs: Inputs, side: int, **where: Any) -> np.ndarray:
         """Vectors of one side. Kept per side, so that equal conditions on both sides still run twice."""
         key = (side, self.seed, self.readout, inputs.condition, inputs.tokens, inputs.groups, tuple(where.items()))
-        options = {"seed": self.seed + side, "progress": self.progress, **where}
+        name = ("reference", "candidate")[side]
+
+        def tell(done: int, total: int, what: str) -> None:
+            self.progress(done, total, f"{name}, {what}")
+
+        options = {"seed": self.seed + side, "progress": tell, **where}
         return inputs.checkpoint.kept.get(key, lambda: read(inputs, self.readout, **options))
 
     def in_float64(
