@@ -139,8 +139,8 @@ def test_only_the_texts_that_differ_are_repeated(minilm: Checkpoint, monkeypatch
         minilm, [TEXTS[1], *TEXTS], reference="batch=1,padding=40", candidate="batch=2",
         progress=lambda done, total, what: told.append((total, what)),
     )  # fmt: skip
-    assert {total for total, what in told if what == "float32 forward passes"} == {4, 2}
-    assert any(what == "float64 forward passes" for _, what in told)
+    assert {total for total, what in told if "float32 forward passes" in what} == {4, 2}
+    assert any("float64 forward passes" in what for _, what in told)
     told.clear()
     same = bertlens.compare(
         minilm, TEXTS, reference="", candidate="", progress=lambda done, total, what: told.append((total, what))

@@ -82,17 +82,17 @@ FAULT_OF: dict[tuple[str, str], str] = {
 """The fault behind a value of a condition that a careful person would not choose."""
 
 MENDED: dict[str, str] = {
-    "attention-mask-missing": "outputs = model(**batch)                    # passes attention_mask along with input_ids",
+    "attention-mask-missing": "outputs = model(**batch)   # passes attention_mask along with input_ids",
     "attention-mask-inverted": "attention_mask = (input_ids != tokenizer.pad_token_id).long()   # 1 on tokens, 0 on padding",
     "left-padding-positions": (
         'tokenizer.padding_side = "right"\n'
         "# or keep the left side and pass\n"
         "position_ids = (attention_mask.cumsum(1) - 1).clamp(min=0)"
     ),
-    "cls-read-at-padding": 'tokenizer.padding_side = "right"            # position 0 is [CLS] again',
+    "cls-read-at-padding": 'tokenizer.padding_side = "right"   # position 0 is [CLS] again',
     "special-tokens-missing": "batch = tokenizer(texts, add_special_tokens=True, padding=True, return_tensors='pt')",
     "segment-ids-wrong": "batch = tokenizer(texts, padding=True, return_tensors='pt')   # pass its token_type_ids unchanged",
-    "positions-wrong": "outputs = model(**batch)                    # right padding: let the model count its positions",
+    "positions-wrong": "outputs = model(**batch)   # right padding: let the model count its positions",
     "silent-truncation": "tokenizer(texts, truncation=True, max_length=model_limit)   # or split long texts first",
     "batch-axis-missing": "outputs = model(input_ids=ids[i:i+1], attention_mask=mask[i:i+1])   # a slice keeps the batch axis",
     "dropout-active": "model.eval()",
