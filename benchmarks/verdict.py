@@ -127,7 +127,7 @@ def real(draw: random.Random, family: str, models: Models, seed: int, longest: i
         "row by index": base.replace(rows="index"),
         "truncated": base.replace(max_length=longest - 1),
     }
-    if family != "modernbert":  # whose dropout is 0
+    if any(isinstance(module, torch.nn.Dropout) and module.p > 0 for module in model.model.modules()):
         choices["dropout on"] = base.replace(dropout="on")
     if family not in NO_SHIFT:
         choices["left padding"] = base.replace(side="left")
