@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -155,14 +155,36 @@ def shapes(checkpoint: Checkpoint, texts: Sequence[Any] | str, *, condition: str
     return tensors_of(prepare(checkpoint, as_texts(texts), Condition.parse(condition)))
 
 
+class Rows(NamedTuple):
+    """One row of a tokenised array taken in every way.
+
+    Attributes
+    ----------
+    accesses : what index, slice and batch return for one text.
+    by_slice, by_index : [CLS] of the whole batch against [CLS] of each row by slice, and by index.
+    distinct_by_index : how many different vectors all texts get by index, bit for bit.
+    """
+
+    accesses: tuple[Access, ...]
+    by_slice: Comparison
+    by_index: Comparison
+    distinct_by_index: int
+
+
 def index_or_slice(
-    checkpoint: Checkpoint, texts: Sequence[Any] | str, text: int = 0, *, padding: str | int = "longest"
-) -> tuple[tuple[Access, ...], Comparison, Comparison]:
+    checkpoint: Checkpoint,
+    texts: Sequence[Any] | str,
+    text: int = 0,
+    *,
+    padding: str | int = "longest",
+    progress: Progress = silent,
+) -> Rows:
     """Index, slice and batch of one array: what each returns, and [CLS] by slice and by index against the batch.
 
-    Returns
-    -------
-    accesses : shapes and refusals for one text; then the comparisons of `batch` with slices and with indices, all texts.
+    Parameters
+    ----------
+    text : the one whose access is shown; the comparisons hold all texts.
+    padding : the length of the rows of the array.
     """
     batch = Condition(padding=padding)
     whole = as_texts(texts)
@@ -171,9 +193,10 @@ def index_or_slice(
     # slices of one padded array keep its length, so every row is padded to the longest of all
     width = max(len(row.ids) for row in prepare(checkpoint, whole, batch).tokens) if padding == "longest" else padding
     alone = Condition(batch="alone", padding=width)
-    by_slice = compare(checkpoint, whole, reference=batch, candidate=alone)
-    by_index = compare(checkpoint, whole, reference=batch, candidate=batch.replace(rows="index"))
-    return found, by_slice, by_index
+    by_slice = compare(checkpoint, whole, reference=batch, candidate=alone, progress=progress)
+    by_index = compare(checkpoint, whole, reference=batch, candidate=batch.replace(rows="index"), progress=progress)
+    indexed = read(prepare(checkpoint, whole, batch.replace(rows="index")), Readout())
+    return Rows(found, by_slice, by_index, len({row.tobytes() for row in indexed}))
 
 
 def _check_text(text: int, texts: Sequence[Any]) -> None:

@@ -5,6 +5,9 @@ from bertlens.run.condition import Condition
 from ui import address, blocks, questions
 from ui.frame import Page, show
 
+MOST_ROWS = 64
+"""Texts that are taken row by row; each is a forward pass of its own."""
+
 
 def padding_choice(limit: int) -> Condition:
     options = list(dict.fromkeys(["longest", str(min(256, limit)), str(limit), address.value("padding")]))
@@ -57,14 +60,17 @@ def one_row(given: Page, condition: Condition) -> None:
     from bertlens.show import tables
 
     st.subheader("One row: by index, by slice, or the whole batch?", anchor="rows")
-    count = len(given.texts)
+    texts = given.texts[:MOST_ROWS]
+    count = len(texts)
+    if count < len(given.texts):
+        st.caption(f"Tried on the first {count} of {len(given.texts):,} texts.")
     asked = address.value("text")
     shown = int(asked) if asked.isdigit() and int(asked) < count else 0
     text = shown
     if count > 1:
         options = {"min_value": 0, "max_value": count - 1, "step": 1, "width": 200}
         text = int(address.widget(st.number_input, "Text number", "text", shown=shown, **options))
-    found, by_slice, by_index = questions.index_or_slice(given, text, condition.padding)
+    found, by_slice, by_index, distinct = questions.index_or_slice(given, texts, text, condition.padding)
     blocks.table(access_frame(found), "bertlens-access")
     for title, name, comparison in (
         ("[CLS] of each row by slice, against the whole batch", "bertlens-slice", by_slice),
@@ -72,8 +78,13 @@ def one_row(given: Page, condition: Condition) -> None:
     ):
         st.markdown(f"**{blocks.plain(title)}**")
         blocks.sentence(comparison)
-        frame = tables.rows(comparison, given.texts)
+        frame = tables.rows(comparison, texts)
         blocks.table(frame, name, numbers=("max_abs", "max_abs_float64", "l2"), document=comparison)
+    given_texts = f"{len(set(texts))} different texts get" if len(set(texts)) > 1 else "The text gets"
+    st.markdown(
+        f"By index, **{given_texts} {distinct} vector{'s' * (distinct != 1)}**, compared bit for bit: sequence 0 is the lone "
+        "first token, the same for every text. By slice, each text keeps its own."
+    )
     blocks.findings(by_index.findings)
 
 

@@ -48,7 +48,8 @@ def test_a_slice_of_a_fixed_length_is_bit_equal_to_the_row_of_the_batch(minilm: 
 
 def test_index_or_slice(minilm: Checkpoint) -> None:
     for text, padding in ((0, 256), (2, "longest")):
-        accesses, by_slice, by_index = bertlens.index_or_slice(minilm, TEXTS, text, padding=padding)
+        accesses, by_slice, by_index, distinct = bertlens.index_or_slice(minilm, TEXTS, text, padding=padding)
+        assert distinct == 1, "every text gets the vector of the lone [CLS]"
         width = 256 if padding == 256 else max(len(row.ids) for row in prepare(minilm, TEXTS, Condition()).tokens)
         index, keras, piece, batch = accesses
         assert (index.ids, index.output, index.first) == ((width,), None, None)

@@ -51,13 +51,16 @@ def verdict(comparison: Comparison) -> None:
 
     sentence(comparison)
     row = comparison.worst
-    four = st.columns(4)
-    four[0].metric("Largest difference", number(row.max_abs), help="Largest absolute difference over texts and dimensions")
     repeated = "not needed" if row.equal else "not possible" if row.max_abs_float64 is None else number(row.max_abs_float64)
-    four[1].metric("In float64", repeated, help="The same two runs repeated in float64: rounding falls, a fault stays")
-    four[2].metric("Cosine", _cosine(row.cosine), help="Cosine similarity of that text's two vectors")
     count = "bit-equal" if row.equal else "–" if row.max_ulp is None else _count(row.max_ulp)
-    four[3].metric("ULPs", count, help="Representable numbers between the two, at most (in the coarser of the two formats)")
+    with st.container(horizontal=True):
+        for label, shown, meaning in (
+            ("Largest difference", number(row.max_abs), "Largest absolute difference over texts and dimensions"),
+            ("In float64", repeated, "The same two runs repeated in float64: rounding falls, a fault stays"),
+            ("Cosine", _cosine(row.cosine), "Cosine similarity of that text's two vectors"),
+            ("ULPs", count, "Representable numbers between the two, at most (in the coarser of the two formats)"),
+        ):
+            st.metric(label, shown, help=meaning, width=165)
     for note in comparison.notes:
         st.caption(f":material/info: {plain(note)}")
 

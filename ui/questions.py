@@ -12,11 +12,13 @@ from ui.frame import Page, Stopped
 from ui.progress import working
 
 if TYPE_CHECKING:
+    from bertlens.diagnose import Rows
     from bertlens.judge.comparison import Comparison
     from bertlens.judge.parting import Parting
     from bertlens.judge.sweep import Sweep
-    from bertlens.read.slicing import Access, Tensor
+    from bertlens.read.slicing import Tensor
     from bertlens.run.progress import Progress
+    from bertlens.run.texts import Texts
 
 T = TypeVar("T")
 
@@ -73,16 +75,16 @@ def shapes(page: Page, condition: Condition) -> tuple[Tensor, ...]:
     )
 
 
-def index_or_slice(page: Page, text: int, padding: str | int) -> tuple[tuple[Access, ...], Comparison, Comparison]:
-    """Index, slice and batch of one array."""
+def index_or_slice(page: Page, texts: Texts, text: int, padding: str | int) -> Rows:
+    """Index, slice and batch of the array of some texts."""
     from bertlens import diagnose
 
     checkpoint = page.checkpoint()
     return _asked(
         page,
         "Taking rows by index and by slice",
-        ("index", page.texts, text, padding),
-        lambda progress: diagnose.index_or_slice(checkpoint, page.texts, text, padding=padding),
+        ("index", texts, text, padding),
+        lambda progress: diagnose.index_or_slice(checkpoint, texts, text, padding=padding, progress=progress),
     )
 
 
