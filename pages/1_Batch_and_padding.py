@@ -4,7 +4,7 @@ from bertlens.read.readout import Readout
 from bertlens.run.condition import Condition
 from ui import address, blocks, questions
 from ui.conditions import choose
-from ui.frame import Page, show
+from ui.frame import Page, section, show
 
 SIZES = ("max_abs", "max_abs_float64", "l2", "alone", "left without it")
 
@@ -32,8 +32,10 @@ def closer(given: Page, comparison, reference: Condition, candidate: Condition, 
     st.caption(
         blocks.plain(" ||| ".join([given.texts[text]] if isinstance(given.texts[text], str) else given.texts[text])[:300])
     )
-    part(given, text, reference, candidate, comparison.verdict)
-    sweep(given, text, candidate, readout)
+    with section():
+        part(given, text, reference, candidate, comparison.verdict)
+    with section():
+        sweep(given, text, candidate, readout)
 
 
 def chosen_text(count: int, worst: int) -> int:

@@ -180,6 +180,25 @@ def test_many_texts_show_progress_and_can_be_cancelled(page: Page, address: str)
     assert len(page.url) < 15_000
 
 
+def test_texts_from_a_file_stay_over_pages_and_the_box_comes_back(page: Page, address: str, tmp_path: Path) -> None:
+    file = tmp_path / "reviews.csv"
+    file.write_text('id,text\n1,short one\n2,"a longer one, with a comma in it"\n3,the third\n', "utf-8")
+    page.goto(f"{address}/Batch_and_padding?texts={quote(TEXTS)}")
+    verdict(page, "Rounding")
+    settled(page)
+    page.get_by_text("Texts from a file").click()
+    page.locator("input[type=file]").set_input_files(file)
+    expect(page.get_by_text("3 texts from the file")).to_be_visible(timeout=WAIT)
+    settled(page)
+    page.get_by_role("link", name="Shapes").click()
+    page.wait_for_url("**/Shapes**", timeout=WAIT)
+    expect(page.get_by_text("3 texts × ")).to_be_visible(timeout=WAIT)
+    page.get_by_role("button", name="Back to the box").click()
+    expect(page.get_by_text("2 texts × ")).to_be_visible(timeout=WAIT)
+    settled(page)
+    assert page.get_by_role("textbox", name="Texts, one per line").input_value() == TEXTS
+
+
 @pytest.mark.parametrize("path", ["", "Batch_and_padding", "Shapes"])
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_no_page_scrolls_sideways_on_a_phone(browser: Browser, address: str, path: str, theme: str) -> None:

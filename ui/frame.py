@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,11 +49,18 @@ def show(title: str, question: str, content: Callable[[Page], None]) -> None:
     address.restore()
     st.title(title)
     st.markdown(f"**{question}**")
-    try:
+    with section():
         name, texts = sidebar()
         if address.texts_left_out():
             st.caption(":material/link_off: The texts are too long for a link; copy them along with it.")
         content(Page(name, texts))
+
+
+@contextmanager
+def section() -> Iterator[None]:
+    """A part of a page that can fail or be cancelled while the rest of the page goes on."""
+    try:
+        yield
     except BertlensError as error:
         st.error(plain(error.sentence), icon=":material/error:")
     except Stopped:
