@@ -9,53 +9,16 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-ROOT = Path(__file__).parent.parent
+from tests.serving import FLAGS, serving
+
 VERDICT = "[data-testid=stAlert]"
-
-
-@contextmanager
-def serving(script: Path) -> Iterator[str]:
-    """A Streamlit server of its own on loopback; its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = ["--server.address", "127.0.0.1", "--server.port", str(port), "--server.headless", "true"]
-    command = [sys.executable, "-m", "streamlit", "run", str(script), *options, "--browser.gatherUsageStats", "false"]
-    server = subprocess.Popen(command, cwd=script.parent, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            try:
-                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1)
-                break
-            except OSError:
-                time.sleep(0.1)
-        yield address
-    finally:
-        server.terminate()
-        server.wait(timeout=20)
 
 
 def until(browser: Browser, address: str, selector: str) -> tuple[float, Page]:
@@ -102,7 +65,7 @@ def main() -> None:
         least = floor(browser)
         cold, warm, control = [], [], []
         for path in ("", "/Batch_and_padding"):
-            with serving(ROOT / "app.py") as address:
+            with serving() as address:
                 cold.append(until(browser, address + path, VERDICT)[0])
                 for _ in range(rounds):
                     seconds, page = until(browser, address + path, VERDICT)

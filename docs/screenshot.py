@@ -7,7 +7,8 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-from tests.test_browser import FLAGS, serving, settled, verdict
+from tests.serving import FLAGS, serving
+from tests.test_browser import settled, verdict
 
 TARGET = Path(__file__).parent / "images" / "batch-and-padding.png"
 

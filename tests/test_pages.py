@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 import bertlens
 from bertlens.judge.wording import number
+from tests.conftest import Folder
 
 ROOT = Path(__file__).parent.parent
 PAGES = ("app.py", "pages/1_Batch_and_padding.py", "pages/2_Shapes.py")
@@ -169,3 +170,15 @@ def test_shapes_name_every_axis() -> None:
     access: Any = app.dataframe[1].value
     assert "ValueError" in access["last_hidden_state"].iloc[0]
     assert app.error[0].value.startswith("**Different**")
+
+
+def test_a_pooler_that_is_not_in_the_file_is_flagged_beside_its_shape(family_folder: Folder) -> None:
+    app = opened("pages/2_Shapes.py", texts=TEXTS, checkpoint=str(family_folder("bert", head="masked-lm")))
+    assert not app.exception
+    assert any("problem" in block.value and "`pooler-missing`" in block.value for block in app.markdown)
+
+
+def test_a_pooler_from_the_file_is_not_flagged(family_folder: Folder) -> None:
+    app = opened("pages/2_Shapes.py", texts=TEXTS, checkpoint=str(family_folder("bert")))
+    assert "pooler_output" in app.dataframe[0].value["tensor"].tolist()
+    assert not any("pooler-missing" in block.value for block in app.markdown)

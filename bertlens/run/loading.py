@@ -25,10 +25,9 @@ def config(folder: Path, name: str) -> Any:
     """The config of a folder, or the sentence that says why it is not a checkpoint."""
     file = folder / "config.json"
     if not file.is_file():
-        held = sorted(path.name for path in folder.iterdir())[:5]
         raise BertlensError(
             f"cannot load {name}: it is not a checkpoint",
-            got=f"a folder with {', '.join(held)}" if held else "an empty folder",
+            got=_held(folder),
             expected="config.json, a tokenizer and weights (model.safetensors)",
             do="name the folder that save_pretrained wrote",
         )
@@ -131,6 +130,17 @@ def quiet() -> Iterator[None]:
         transformers_logging.set_verbosity(before)
         if bars:
             transformers_logging.enable_progress_bar()
+
+
+def _held(folder: Path) -> str:
+    """What a folder holds instead, by the names that checkpoints have; other names are nobody's business."""
+    names = [path.name for path in folder.iterdir()]
+    known = sorted(
+        {*names} & {"modules.json", "adapter_config.json", "model.safetensors", "pytorch_model.bin", *TOKENIZER_FILES}
+    )
+    others = len(names) - len(known)
+    rest = [f"{others} other{'s' * (others > 1)}"] if others else []
+    return f"a folder with {', '.join([*known, *rest])}" if names else "an empty folder"
 
 
 def _first_line(error: BaseException) -> str:
