@@ -74,7 +74,19 @@ def test_the_wall_stops_what_it_should(file: str, source: str, caught: bool) -> 
 
 
 @pytest.mark.parametrize(
-    "module", ["bertlens", "bertlens.run.condition", "bertlens.run.texts", "bertlens.errors", "bertlens.run.hub"]
+    "module",
+    [
+        "bertlens",
+        "bertlens.run.condition",
+        "bertlens.run.texts",
+        "bertlens.errors",
+        "bertlens.run.hub",
+        "bertlens.cli",
+        "ui.questions",
+        "ui.conditions",
+        "ui.sidebar",
+        "ui.blocks",
+    ],
 )
 def test_a_start_does_not_wait_for_torch(module: str) -> None:
     code = f"import sys, {module}; print(sorted({HEAVY!r} & set(sys.modules)))"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bertlens.judge.causes import Explanation
+from bertlens.judge.display import notebook
 from bertlens.judge.findings import Finding
 from bertlens.judge.measures import BOUND, Row
 from bertlens.judge.verdict import PLAUSIBLE, counts, overall, worst
@@ -86,6 +86,4 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         """The verdict and the first rows, for notebooks."""
-        word, rest = self.sentence.split(":", 1)
-        head = f"<p><strong>{html.escape(word)}</strong>:{html.escape(rest)}</p>"
-        return head + str(self.to_frame().head(20).to_html(escape=True, index=False))
+        return notebook(self)

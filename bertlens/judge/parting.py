@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bertlens.judge.measures import BOUND, EPS
+from bertlens.judge.display import notebook
+from bertlens.judge.measures import BOUND, EPS, plain
 from bertlens.read.states import States
 
 if TYPE_CHECKING:
@@ -60,6 +61,23 @@ class Parting:
         layer, token = self.first
         where = "in the embeddings" if layer == 0 else f"in {self.layers[layer]}"
         return f"The two runs first part {where}, most at token {token} “{self.tokens[token]}”."
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {
+            "text": self.text,
+            "tokens": list(self.tokens),
+            "layers": list(self.layers),
+            "max_abs": [[plain(float(value)) for value in layer] for layer in self.max_abs],
+            "first": list(self.first) if self.first else None,
+            "padding": list(self.padding),
+            "left_out": self.left_out,
+            "float64": self.float64,
+            "sentence": self.sentence,
+        }
+
+    def _repr_html_(self) -> str:
+        return notebook(self)
 
     def to_frame(self) -> pd.DataFrame:
         """One line per layer and token."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bertlens.judge.display import notebook
+from bertlens.judge.measures import plain
 from bertlens.run.condition import Condition
 from bertlens.run.progress import Progress, silent
 
@@ -42,6 +44,17 @@ class Sweep:
 
         columns = {f"{dtype}, mask {mask}": values for (dtype, mask), values in self.max_abs.items()}
         return pd.DataFrame({"padded length": self.lengths, **columns})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        series = [
+            {"dtype": dtype, "mask": mask, "max_abs": [plain(float(value)) for value in values]}
+            for (dtype, mask), values in self.max_abs.items()
+        ]
+        return {"readout": self.readout, "texts": list(self.texts), "lengths": list(self.lengths), "series": series}
+
+    def _repr_html_(self) -> str:
+        return notebook(self)
 
     @property
     def sentence(self) -> str:

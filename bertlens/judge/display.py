@@ -1,0 +1,29 @@
+"""Display: how a result shows itself in a notebook, without Streamlit."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Result(Protocol):
+    """What says itself in one sentence and lists itself as a table."""
+
+    @property
+    def sentence(self) -> str:
+        """The result in one sentence."""
+        ...
+
+    def to_frame(self) -> pd.DataFrame:
+        """The result as a table."""
+        ...
+
+
+def notebook(result: Result, most: int = 20) -> str:
+    """The sentence and the first rows as HTML, in which nothing of a text is read as markup."""
+    table = result.to_frame()
+    more = f"<p>… and {len(table) - most:,} more rows</p>" if len(table) > most else ""
+    return f"<p>{html.escape(result.sentence)}</p>{table.head(most).to_html(escape=True, index=False)}{more}"
