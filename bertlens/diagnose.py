@@ -11,6 +11,7 @@ from bertlens.errors import BertlensError
 from bertlens.judge import findings as found
 from bertlens.judge.causes import Explanation
 from bertlens.judge.comparison import Comparison
+from bertlens.judge.drift import between
 from bertlens.judge.measures import measure
 from bertlens.judge.pair import Pair
 from bertlens.judge.parting import Parting, part
@@ -81,6 +82,7 @@ def compare(
     findings = [
         *found.of_checkpoint(checkpoint, pair.readout),
         *found.of_truncation(inputs[0].tokens, inputs[1].tokens),
+        *(between(*pair.checkpoints, cause) for cause in explanation.causes if cause.factor == "checkpoint"),
         *found.of_causes(overall(rows), explanation.causes, pair.conditions[1], pair.readout, last.text, last.max_abs),
     ]
     return Comparison(

@@ -26,4 +26,6 @@ def notebook(result: Result, most: int = 20) -> str:
     """The sentence and the first rows as HTML, in which nothing of a text is read as markup."""
     table = result.to_frame()
     more = f"<p>… and {len(table) - most:,} more rows</p>" if len(table) > most else ""
-    return f"<p>{html.escape(result.sentence)}</p>{table.head(most).to_html(escape=True, index=False)}{more}"
+    word, colon, rest = html.escape(result.sentence).partition(": ")
+    said = f"<strong>{word}</strong>{colon}{rest}" if colon else word
+    return f"<p>{said}</p>{table.head(most).to_html(escape=True, index=False)}{more}"

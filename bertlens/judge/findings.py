@@ -115,11 +115,13 @@ def of_causes(
         return []
     findings: dict[str, Finding] = {}
     for cause in causes:
+        if cause.factor == "checkpoint":
+            continue  # told by bertlens.judge.drift, which knows both
         fault = _fault(verdict, cause, candidate, readout)
         evidence = {"change": cause.words, "max_abs": cause.max_abs, "undone": cause.undone, "worst_text": text}
         severity = "note" if verdict == "rounding" else "problem"
         findings.setdefault(fault, named(fault, severity, evidence, (str(readout),)))
-    if verdict == "rounding" and not findings:
+    if verdict == "rounding" and not findings and not causes:
         findings["rounding-only"] = named("rounding-only", "note", {"max_abs": max_abs}, ())
     return list(findings.values())
 
@@ -140,8 +142,6 @@ def _fault(verdict: str, cause: Cause, candidate: Condition, readout: Readout) -
         return "left-padding-positions"
     if cause.factor in ("batch", "padding") and candidate.mask != "on":
         return FAULT_OF["mask", candidate.mask]
-    if cause.factor == "checkpoint":
-        return "checkpoint-drift"
     known = (FAULT_OF[cause.factor, value] for value in values if (cause.factor, value) in FAULT_OF)
     return next(known, ROUNDING.get(cause.factor, "positions-wrong"))
 
