@@ -38,7 +38,12 @@ class Shelf:
                 if key in self._things:
                     self._things.move_to_end(key)
                     return self._things[key]  # type: ignore[no-any-return]
-            thing = make()
+            try:
+                thing = make()
+            except BaseException:  # cancelled or failed: the next one who asks starts anew
+                with self._lock:
+                    self._makers.pop(key, None)
+                raise
             with self._lock:
                 self._things[key] = thing
                 while len(self._things) > self._size:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from bertlens.run.architecture import Architecture
+    from bertlens.run.tokens import Tokens
 
 PACKAGED = "minilm"
 PACKAGED_DIGEST = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
@@ -74,6 +75,7 @@ class Checkpoint:
     report: LoadReport
     device: str = "cpu"
     tokenizer_lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    tokens_kept: dict[Any, tuple[Tokens, ...]] = field(default_factory=dict, repr=False)
     kept: Keep = field(default_factory=Keep, repr=False)
 
     @cached_property

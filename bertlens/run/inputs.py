@@ -170,8 +170,6 @@ def _check(checkpoint: Checkpoint, condition: Condition) -> None:
         )
     if condition.positions == "from-mask" and not facts.takes_positions:
         raise BertlensError(f"{name} cannot run positions=from-mask", got=f"a model that takes no position_ids ({facts.kind})")
-    if condition.attention not in facts.attentions and condition.attention != "sdpa":
-        raise BertlensError(f"{name} cannot run attention={condition.attention}", expected=" / ".join(facts.attentions))
 
 
 def _check_lengths(checkpoint: Checkpoint, condition: Condition, tokens: Sequence[Tokens]) -> None:

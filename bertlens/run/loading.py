@@ -92,6 +92,7 @@ def model(folder: Path, name: str, config: Any) -> tuple[PreTrainedModel, LoadRe
                 weights_only=True,
             )
     except Exception as error:  # safetensors, pickle, torch and transformers each raise their own kinds
+        _check_buildable(config, name)
         raise BertlensError(
             f"cannot load the weights of {name}",
             got=f"{files[0].name} that {_why(error)}",
@@ -103,6 +104,17 @@ def model(folder: Path, name: str, config: Any) -> tuple[PreTrainedModel, LoadRe
         mismatched=tuple(sorted(str(key[0]) for key in info["mismatched_keys"])),
     )
     return loaded.eval(), report
+
+
+def _check_buildable(config: Any, name: str) -> None:
+    """Raise where already the config cannot be made a model, so that the weights are not blamed for it."""
+    try:
+        with torch.device("meta"), quiet():
+            transformers.AutoModel.from_config(config, trust_remote_code=False)
+    except Exception as error:  # whatever a model's own constructor raises
+        raise BertlensError(
+            f"cannot build a model from config.json of {name}", got=_first_line(error), do="mend the config"
+        ) from error
 
 
 def usable_device(device: str) -> None:

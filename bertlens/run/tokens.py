@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,10 @@ from bertlens.run.texts import Text, Texts, sides
 
 if TYPE_CHECKING:
     from bertlens.run.checkpoint import Checkpoint
+
+
+TOKENS_KEPT = 4
+"""Sets of tokenised texts kept per checkpoint: the conditions of one comparison ask for the same tokens again and again."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +52,6 @@ def tokenise(checkpoint: Checkpoint, texts: Texts, *, specials: bool, limit: int
     BertlensError
         Where the limit leaves no room for a token, or an id lies beyond the embedding matrix.
     """
-    from bertlens.run.loading import quiet
-
     tokenizer = checkpoint.tokenizer
     needed = tokenizer.num_special_tokens_to_add(pair=any(not isinstance(text, str) for text in texts)) if specials else 0
     if limit <= needed:
@@ -58,13 +60,24 @@ def tokenise(checkpoint: Checkpoint, texts: Texts, *, specials: bool, limit: int
             got=f"{needed} special tokens alone",
             do=f"choose {needed + 1} or more",
         )
-    with checkpoint.tokenizer_lock, quiet(), _state_kept(tokenizer):
-        whole = _call(tokenizer, texts, specials, None)
-        long = [index for index, row in enumerate(whole) if len(row.ids) > limit]
-        cut = _call(tokenizer, tuple(texts[index] for index in long), specials, limit) if long else []
+    key = (texts, specials, limit)
+    with checkpoint.tokenizer_lock:
+        if key not in checkpoint.tokens_kept:
+            with _state_kept(tokenizer):
+                checkpoint.tokens_kept[key] = _truncated(tokenizer, *key)
+            while len(checkpoint.tokens_kept) > TOKENS_KEPT:
+                checkpoint.tokens_kept.pop(next(iter(checkpoint.tokens_kept)))
+        tokens = checkpoint.tokens_kept[key]
+    _check_ids(checkpoint, tokens)
+    return tokens
+
+
+def _truncated(tokenizer: Any, texts: Texts, specials: bool, limit: int) -> tuple[Tokens, ...]:
+    whole = _call(tokenizer, texts, specials, None)
+    long = [index for index, row in enumerate(whole) if len(row.ids) > limit]
+    cut = _call(tokenizer, tuple(texts[index] for index in long), specials, limit) if long else []
     for index, row in zip(long, cut, strict=True):
         whole[index] = Tokens(row.ids, row.segments, row.special, len(whole[index].ids), row.cut_at)
-    _check_ids(checkpoint, whole)
     return tuple(whole)
 
 
@@ -82,6 +95,7 @@ def _call(tokenizer: Any, texts: Texts, specials: bool, limit: int | None) -> li
             padding=False,
             truncation=limit is not None,
             max_length=limit,
+            verbose=False,
             return_attention_mask=False,
             return_token_type_ids=True,
             return_special_tokens_mask=True,
@@ -125,7 +139,7 @@ def _state_kept(tokenizer: Any) -> Iterator[None]:
             backend.enable_padding(**padding)
 
 
-def _check_ids(checkpoint: Checkpoint, tokens: list[Tokens]) -> None:
+def _check_ids(checkpoint: Checkpoint, tokens: Sequence[Tokens]) -> None:
     rows = checkpoint.model.get_input_embeddings().num_embeddings
     for index, row in enumerate(tokens):
         if row.ids and max(row.ids) >= rows:
