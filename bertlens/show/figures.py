@@ -65,6 +65,8 @@ def parting(result: Parting) -> go.Figure:
             text=words,
             hovertemplate="%{y}, token %{x} “%{text}”: %{customdata[0]:.2e}<extra></extra>",
             colorscale=SCALE,
+            zmin=np.log10(floor),
+            zmax=max(np.nanmax(shown, initial=np.log10(floor)), np.log10(floor) + 1),
             colorbar={"title": "max abs", **_colour_ticks(floor, sizes)},
             xgap=1,
             ygap=1,
