@@ -1,0 +1,78 @@
+"""What the documents say is what the code does."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+
+from benchmarks.verdict import Models, pair
+from bertlens.cli import _parser
+from bertlens.judge.measures import BOUND
+from bertlens.judge.verdict import PLAUSIBLE
+from bertlens.run.condition import Condition
+from bertlens.run.inputs import TOKENS_AT_ONCE
+from ui.sidebar import PAGES
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def fenced(language: str) -> str:
+    return "\n".join(re.findall(rf"```{language}\n(.*?)```", README, re.S))
+
+
+def test_the_python_of_the_readme_runs() -> None:
+    names: dict[str, Any] = {}
+    exec(fenced("python"), names)
+    assert names["found"].verdict == "different"
+
+
+def test_every_command_of_the_readme_can_be_read() -> None:
+    lines = [line for line in fenced("bash").splitlines() if line.startswith("bertlens ")]
+    assert len(lines) >= 4
+    for line in lines:
+        options = _parser().parse_args(shlex.split(line)[1:])
+        Condition.parse(options.reference)
+        Condition.parse(options.candidate)
+
+
+def test_the_constants_are_those_in_the_documents() -> None:
+    verdict = (ROOT / "docs" / "verdict.md").read_text("utf-8")
+    assert 2.0 ** int(re.search(r"`BOUND = 2\^(\d+)`", verdict)[1]) == BOUND  # type: ignore[index]
+    for dtype in ("float32", "bfloat16", "float16"):
+        assert PLAUSIBLE[dtype] == 2.0 ** int(re.search(rf"2\^(\d+) \({dtype}\)", verdict)[1])  # type: ignore[index]
+    assert f"{TOKENS_AT_ONCE:,} padded tokens" in README
+
+
+def test_the_recorded_validation_is_what_the_document_claims() -> None:
+    pairs = pd.read_csv(ROOT / "docs" / "verdict-validation.csv")
+    counts: Any = pairs.groupby(["kind", "verdict"]).size()
+    assert counts["benign"].sum() >= 300
+    assert counts["real"].sum() >= 300
+    assert "different" not in counts["benign"]
+    assert "rounding" not in counts["real"]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Models]:
+    threads = torch.get_num_threads()
+    yield Models(tmp_path_factory.mktemp("models"))
+    torch.set_num_threads(threads)  # a pair may have been run with another number
+
+
+@pytest.mark.parametrize("number", range(12))
+def test_new_random_pairs_are_judged_alike(models: Models, number: int) -> None:
+    assert pair("benign", 10_000 + number, models)["verdict"] in ("identical", "rounding")
+    assert pair("real", 10_000 + number, models)["verdict"] in ("identical", "different")
+
+
+def test_every_page_is_in_the_sidebar() -> None:
+    files = {"app.py", *(f"pages/{file.name}" for file in (ROOT / "pages").glob("*.py"))}
+    assert {file for file, _, _ in PAGES} == files
