@@ -84,6 +84,7 @@ def compare_cost(checkpoint: Checkpoint, texts: list[str], rounds: int) -> dict[
         for round_ in range(rounds + 1):
             floor = sum(bare(checkpoint, side, texts) for side in sides)
             checkpoint.kept.clear()
+            checkpoint.tokens_kept.clear()
             whole = seconds(lambda: diagnose.compare(checkpoint, texts, reference=SIDES[0], candidate=SIDES[1]))
             if round_:  # the first round warms caches and kernels
                 ratios.append((whole - repeat[-1]) / floor)
@@ -110,6 +111,7 @@ def sweep_cost(checkpoint: Checkpoint, texts: list[str], rounds: int, count: int
     ratios = []
     for round_ in range(rounds + 1):
         least = floor()
+        checkpoint.tokens_kept.clear()
         whole = seconds(lambda: diagnose.padding_sweep(checkpoint, texts, count=count))
         if round_:
             ratios.append(whole / least)
