@@ -82,8 +82,8 @@ def test_paste_read_share_and_follow_the_link_on_a_fresh_server(page: Page, brow
         other = context.new_page()
         other.goto(link.replace(address, fresh))
         verdict(other, "Different")
-        assert other.get_by_role("textbox", name="Texts, one per line").input_value() == TEXTS
-        assert other.locator("[data-testid=stMetricValue]").first.inner_text() == number
+        expect(other.get_by_role("textbox", name="Texts, one per line")).to_have_value(TEXTS, timeout=WAIT)
+        expect(other.locator("[data-testid=stMetricValue]").first).to_have_text(number, timeout=WAIT)
         settled(other)
         context.close()
 
@@ -95,13 +95,15 @@ def test_switching_pages_keeps_texts_and_address_and_back_brings_them_back(page:
     page.get_by_role("link", name="Shapes").click()
     page.wait_for_url("**/Shapes**", timeout=WAIT)
     settled(page)
-    assert page.get_by_role("textbox", name="Texts, one per line").input_value() == TEXTS
+    expect(page.get_by_role("textbox", name="Texts, one per line")).to_have_value(TEXTS, timeout=WAIT)
     assert "candidate=mask%3Doff" in page.url
     page.go_back()
     page.wait_for_url("**/Batch_and_padding**", timeout=WAIT)
+    # something that only this page has: the verdict of the page before may still stand there
+    expect(page.get_by_text("What happened to your texts?")).to_be_visible(timeout=WAIT)
     verdict(page, "Different")
     settled(page)
-    assert page.get_by_role("textbox", name="Texts, one per line").input_value() == TEXTS
+    expect(page.get_by_role("textbox", name="Texts, one per line")).to_have_value(TEXTS, timeout=WAIT)
 
 
 def test_markup_emoji_and_right_to_left_stay_text(page: Page, address: str) -> None:
@@ -110,7 +112,7 @@ def test_markup_emoji_and_right_to_left_stay_text(page: Page, address: str) -> N
     page.goto(f"{address}/Batch_and_padding?texts={quote(texts)}")
     verdict(page, "Rounding")
     settled(page)
-    assert page.get_by_role("textbox", name="Texts, one per line").input_value() == texts
+    expect(page.get_by_role("textbox", name="Texts, one per line")).to_have_value(texts, timeout=WAIT)
     assert page.locator("[data-testid=stMain] img[src=x]").count() == 0
 
 
@@ -118,7 +120,7 @@ def test_an_error_is_one_sentence_and_the_text_stays(page: Page, address: str) -
     page.goto(f"{address}/Batch_and_padding?texts={quote(TEXTS)}&checkpoint=nobody%2Fnothing")
     verdict(page, "nobody/nothing")
     settled(page)
-    assert page.get_by_role("textbox", name="Texts, one per line").input_value() == TEXTS
+    expect(page.get_by_role("textbox", name="Texts, one per line")).to_have_value(TEXTS, timeout=WAIT)
 
 
 def test_many_texts_show_progress_and_can_be_cancelled(page: Page, address: str) -> None:
@@ -158,7 +160,7 @@ def test_texts_from_a_file_stay_over_pages_and_the_box_comes_back(page: Page, ad
     page.get_by_role("button", name="Back to the box").click()
     expect(page.get_by_text("2 texts × ")).to_be_visible(timeout=WAIT)
     settled(page)
-    assert page.get_by_role("textbox", name="Texts, one per line").input_value() == TEXTS
+    expect(page.get_by_role("textbox", name="Texts, one per line")).to_have_value(TEXTS, timeout=WAIT)
 
 
 @pytest.mark.parametrize("path", ["", "Batch_and_padding", "Shapes"])
