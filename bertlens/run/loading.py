@@ -92,7 +92,7 @@ def model(folder: Path, name: str, config: Any) -> tuple[PreTrainedModel, LoadRe
                 weights_only=True,
             )
     except Exception as error:  # safetensors, pickle, torch and transformers each raise their own kinds
-        _check_buildable(config, name)
+        check_buildable(config, name)
         raise BertlensError(
             f"cannot load the weights of {name}",
             got=f"{files[0].name} that {_why(error)}",
@@ -106,7 +106,7 @@ def model(folder: Path, name: str, config: Any) -> tuple[PreTrainedModel, LoadRe
     return loaded.eval(), report
 
 
-def _check_buildable(config: Any, name: str) -> None:
+def check_buildable(config: Any, name: str) -> None:
     """Raise where already the config cannot be made a model, so that the weights are not blamed for it."""
     try:
         with torch.device("meta"), quiet():
