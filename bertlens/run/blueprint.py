@@ -125,7 +125,7 @@ def declared(config: Any, name: str) -> Blueprint | None:
         kind = getattr(transformers, str(wanted), None)
         if not (isinstance(kind, type) and issubclass(kind, transformers.PreTrainedModel)):
             continue
-        if not isinstance(config, kind.config_class or ()):
+        if not isinstance(config, getattr(kind, "config_class", None) or ()):
             continue
         drawn = _drawn(kind, config, name)
         return drawn if drawn.model.base_model is not drawn.model else None

@@ -69,7 +69,8 @@ class Weights:
         if file not in self._held:
             self._held[file] = _open(self.folder / file)
         held = self._held[file]
-        return held[key] if isinstance(held, dict) else held.get_tensor(key)
+        values: torch.Tensor = held[key] if isinstance(held, dict) else held.get_tensor(key)
+        return values
 
     @cached_property
     def twin(self) -> frozenset[str]:
@@ -163,12 +164,10 @@ def _pickled(path: Path) -> dict[str, torch.Tensor]:
         except RuntimeError:  # the old format is no zip and cannot be mapped
             found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # pickle, zipfile and torch each raise their own kinds
-        code = "weights_only" in str(error).lower() or "Unsupported" in str(error) or "Weights only" in str(error)
-        got = (
-            "a pickle with more than weights in it, which is not run"
-            if code
-            else f"{path.name} that is truncated or corrupted ({str(error).splitlines()[0][:120] if str(error) else type(error).__name__})"
-        )
+        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+        got = f"{path.name} that is truncated or corrupted ({reason})"
+        if any(word in str(error) for word in ("weights_only", "Weights only", "Unsupported")):
+            got = "a pickle with more than weights in it, which is not run"
         raise BertlensError("cannot open weights", got=got) from error
     tensors = dict(_flat(found, "")) if isinstance(found, dict) else {}
     if not tensors:
