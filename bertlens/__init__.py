@@ -25,6 +25,7 @@ __all__ = [
     "Checkpoint",
     "Condition",
     "Readout",
+    "check",
     "compare",
     "index_or_slice",
     "load",

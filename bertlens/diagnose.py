@@ -10,8 +10,10 @@ import numpy as np
 from bertlens.errors import BertlensError
 from bertlens.judge import findings as found
 from bertlens.judge.causes import Explanation
+from bertlens.judge.checkup import Checkup
 from bertlens.judge.comparison import Comparison
 from bertlens.judge.drift import between
+from bertlens.judge.examine import examine
 from bertlens.judge.measures import measure
 from bertlens.judge.pair import Pair
 from bertlens.judge.parting import Parting, part
@@ -22,6 +24,7 @@ from bertlens.read.slicing import Access, Tensor, accesses, tensors_of
 from bertlens.read.states import states_of
 from bertlens.read.vectors import read
 from bertlens.run.condition import Condition
+from bertlens.run.dossier import compile_
 from bertlens.run.environment import environment
 from bertlens.run.inputs import prepare
 from bertlens.run.progress import Progress, silent
@@ -97,6 +100,36 @@ def compare(
         environment=environment(pair.texts, checkpoint.device, seed),
         against=against.to_dict() if against else None,
     )
+
+
+def check(
+    checkpoint: str | Checkpoint = "minilm",
+    texts: Sequence[Any] | str | None = None,
+    *,
+    readout: str | Readout | None = None,
+    revision: str | None = None,
+    offline: bool = False,
+    progress: Progress = silent,
+) -> Checkup:
+    """Say what a checkpoint's files hold, what loading would draw at random, what was never trained, what contradicts what.
+
+    The files are read tensor by tensor; the model is loaded only where texts are given and two loads must be compared.
+
+    Parameters
+    ----------
+    checkpoint : "minilm", a folder, or a Hub id; or one that is loaded, of which the files are read again.
+    texts : what they add: unknown words, truncation, and two loads side by side where something is drawn at random.
+    readout : how vectors are read from it, to hold that against what the checkpoint declares.
+
+    Raises
+    ------
+    BertlensError
+        For files that cannot be read at all.
+    """
+    name = checkpoint if isinstance(checkpoint, str) else checkpoint.name
+    dossier = compile_(name, revision=revision, offline=offline, progress=progress)
+    chosen = None if readout is None else Readout.parse(readout)
+    return examine(dossier, None if texts is None else as_texts(texts), chosen, progress)
 
 
 def padding_sweep(

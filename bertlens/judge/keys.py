@@ -151,7 +151,7 @@ def _shapes(alignment: Alignment) -> Iterator[Finding]:
         first = other[0]
         title = (
             f"The config and the file disagree on {len(other)} shape{'s' * (len(other) > 1)}: {first.name} is "
-            f"{list(first.held)} in the file, {list(first.asked)} by the config; with ignore_mismatched_sizes it is drawn anew as a whole"
+            f"{list(first.held)} in the file, {list(first.asked)} by the config; with ignore_mismatched_sizes it is drawn anew"
         )
         yield named("shape-mismatch", "problem", _mismatch_evidence(other), _spoils(alignment, other), title)
 

@@ -162,7 +162,7 @@ def _scalars(dossier: Dossier) -> Iterator[Finding]:
         words = ", ".join(f"{key} {value} (published {kind} models: {default})" for key, (value, default) in unusual.items())
         evidence = {key: {"config": value, "usual": default} for key, (value, default) in unusual.items()}
         title = f"Unusual for the family, and no weight can tell whether it is right: {words}"
-        remedy = "Compare with the config of the model that the weights come from; a wrong value shifts every vector by 1e-4 to 5e-2."
+        remedy = "Take the value from the config of the model that the weights come from."
         yield replace(named("config-scalar-differs", "caution", evidence, ("every vector",), title), remedy=remedy)
 
 

@@ -136,7 +136,8 @@ def of_pooler(dossier: Dossier, modules: Sequence[Module]) -> list[Finding]:
     pooler = [module for module in modules if _of_pooler(module) and module.name in _owners(dossier.alignment)]
     if not pooler or all(module.state in ("missing", "newly drawn") for module in modules if module.kind == "linear"):
         return []  # a random model is told as such
-    read = [o for module in modules if _of_pooler(module) for o in module.outputs if o not in ("pooler_output",)]
+    head = dossier.head.parts.values() if dossier.head else ()
+    read = [output for part in head if is_pooler(part.name) for output in part.outputs if output != "pooler_output"]
     declared = declares_pooling(dossier) and not read
     severity = "caution" if declared else "problem"
     aside = "; the declared pooling does not read it" if declared else ""
@@ -213,11 +214,11 @@ def _random(dossier: Dossier, encoder: Sequence[Module]) -> Iterator[Finding]:
     counted = Counter(module.state for module in encoder)
     norms = [module for module in encoder if module.kind == "norm"]
     drawn = [module for module in norms if module.state == "newly drawn"]
-    if not norms or len(drawn) < len(norms) or counted["trained"] or counted["newly drawn"] < len(norms) + 1:
+    if len(norms) < 2 or len(drawn) < len(norms) or counted["trained"]:
         return
     title = (
         f"Nothing in this model was ever trained: all {len(norms)} LayerNorms hold ones and zeros, "
-        f"and {counted['newly drawn'] - len(norms)} matrices fit a fresh draw"
+        f"and no matrix shows more than a fresh draw"
     )
     yield named("random-model", "problem", {"states": dict(counted), "layer_norms": len(norms)}, ("everything",), title)
 

@@ -1,0 +1,68 @@
+"""Examine: a dossier becomes a checkup, each of the judges asked once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bertlens.judge import keys, settings, weights
+from bertlens.judge.checkup import Checkup
+from bertlens.judge.findings import Finding, most_serious_first
+from bertlens.judge.load_report import groups
+from bertlens.judge.reload import load_twice
+from bertlens.read.readout import Readout
+from bertlens.run.checkpoint import digest
+from bertlens.run.dossier import Dossier
+from bertlens.run.progress import Progress, silent
+
+
+def examine(
+    dossier: Dossier, texts: Sequence[Any] | None = None, readout: Readout | None = None, progress: Progress = silent
+) -> Checkup:
+    """Ask every judge about one checkpoint; causes come before what follows from them."""
+    modules = weights.modules_of(dossier, progress)
+    found: list[Finding] = [
+        *keys.of_keys(dossier),
+        *weights.of_modules(dossier, modules),
+        *settings.of_config(dossier),
+        *weights.of_head(dossier, modules),
+        *weights.of_pooler(dossier, modules),
+    ]
+    findings = most_serious_first(found)
+    load_report = groups(dossier.alignment)
+    drawn = dossier.alignment.missing and not dossier.alignment.mismatched
+    reload = load_twice(str(dossier.folder), texts, progress) if texts and drawn else None
+    return Checkup(_identity(dossier), findings, modules, load_report, trusted(dossier, findings), reload=reload)
+
+
+def trusted(dossier: Dossier, findings: Sequence[Finding]) -> dict[str, tuple[str, ...]]:
+    """For every output of the encoder and its head the problems and cautions that make it meaningless."""
+    outputs = list(dict.fromkeys((*dossier.encoder.outputs, *(dossier.head.outputs if dossier.head else ()))))
+    return {
+        output: tuple(f.id for f in findings if f.severity != "note" and {output, "everything"} & set(f.affects))
+        for output in outputs
+    }
+
+
+def _identity(dossier: Dossier) -> dict[str, Any]:
+    """What identifies the checkpoint; no path of the machine."""
+    parts = dossier.encoder.parts.values()
+    return {
+        "name": dossier.name,
+        "model_type": dossier.config.model_type,
+        "class": dossier.encoder.name,
+        "head": dossier.head.name if dossier.head else None,
+        "layers": dossier.encoder.layers,
+        "hidden": int(dossier.config.hidden_size),
+        "parameters": sum(_size(part.shape) for part in parts),
+        "files": list(dossier.weights.files),
+        "bytes": dossier.weights.size,
+        "sha256": digest(dossier.folder),
+    }
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    total = 1
+    for length in shape:
+        total *= length
+    return total
