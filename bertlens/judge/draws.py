@@ -6,12 +6,19 @@ Each test gives the probability that a fresh draw would look at least this extre
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 
 from bertlens.read.spectrum import Reading, Top
+
+TRAINED = 1e-6
+"""Below this probability under a fresh draw, all tests counted, structure means training."""
+
+FITS = 1e-3
+"""Above this probability a weight fits a fresh draw; between the two nothing is said."""
 
 SAMPLE = 16384
 """Entries whose law is compared in full; so few that float16 and bfloat16 rounding stays invisible."""
@@ -69,6 +76,26 @@ LAWS = (
     _law("uniform", 0.0),
 )
 """What torch, transformers and TensorFlow draw from; Xavier and Kaiming are normal or uniform with a scale of their own."""
+
+
+@dataclass(frozen=True)
+class WeightState:
+    """Whether one weight was ever trained.
+
+    Attributes
+    ----------
+    state : "newly drawn", "trained", "cannot tell", "not finite" or "all zero"; for added rows see `untrained_rows`.
+    reason : one sentence with its numbers.
+    evidence : the numbers by name; what was not measured is not there.
+    """
+
+    state: str
+    reason: str
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"state": self.state, "reason": self.reason, "evidence": self.evidence}
 
 
 def upper_chi_square(value: float, freedom: float) -> float:

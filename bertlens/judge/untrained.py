@@ -8,20 +8,17 @@ them apart is structure: training writes directions into a matrix that independe
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 
 from bertlens.judge import draws
+from bertlens.judge.added_rows import untrained_rows
+from bertlens.judge.draws import FITS, TRAINED, WeightState
 from bertlens.read.spectrum import BLOCK, ROWS, Reading, Top, as_matrix, read, sampled, top
 
-TRAINED = 1e-6
-"""Below this probability under a fresh draw, all tests counted, structure means training."""
-
-FITS = 1e-3
-"""Above this probability a weight fits a fresh draw; between the two nothing is said."""
+__all__ = ["WeightState", "state_of", "untrained_rows"]
 
 EARLY = 1e-9
 """Below this probability a sampled block ends the reading: the rest is not looked at."""
@@ -33,26 +30,6 @@ ALONE = 64
 """Rows and columns a matrix must have before it decides without any bias."""
 
 _TESTS = 13  # five sums, two tests of two spectra, the entries, three of evenness: the smallest probability counts so often
-
-
-@dataclass(frozen=True)
-class WeightState:
-    """Whether one weight was ever trained.
-
-    Attributes
-    ----------
-    state : "newly drawn", "trained", "cannot tell", "not finite" or "all zero".
-    reason : one sentence with its numbers.
-    evidence : the numbers by name; what was not measured is not there.
-    """
-
-    state: str
-    reason: str
-    evidence: dict[str, Any] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {"state": self.state, "reason": self.reason, "evidence": self.evidence}
 
 
 def state_of(

@@ -117,7 +117,8 @@ def sampled(matrix: np.ndarray, rows: int, columns: int | None = None) -> np.nda
 def dispersion(squares: np.ndarray, length: int, kurtosis: float) -> float:
     """How unequal sums of `length` squared entries are: a chi-square with len(squares) - 1 degrees of freedom.
 
-    The cube root of such a sum is very nearly normal (Wilson and Hilferty 1931) with relative variance (kurtosis - 1) / (9 length).
+    The cube root of such a sum is very nearly normal (Wilson and Hilferty 1931), with relative variance
+    (kurtosis - 1) / (9 length).
     """
     roots = np.cbrt(squares.astype(np.float64))
     relative = roots / roots.mean()
