@@ -25,7 +25,8 @@ SAMPLE = 16384
 
 
 SUMMED = 16
-"""A norm is judged only where so many squares are summed: of fewer the cube root is not normal."""
+"""Norms are judged only where so many squares are summed (of fewer the cube root is not normal), and too much evenness only among
+so many singular values."""
 
 
 @dataclass(frozen=True)
@@ -180,11 +181,11 @@ def too_even(reading: Reading, top: Top) -> float:
     return min(
         upper_normal(-reading.row_norms) if reading.shape[1] >= SUMMED else 1.0,
         upper_normal(-reading.column_norms) if reading.shape[0] >= SUMMED else 1.0,
-        1 - upper_chi_square(*_john(top, reading.kurtosis)) if min(top.shape) > 1 else 1.0,
+        1 - upper_chi_square(*_john(top, reading.kurtosis)) if min(top.shape) >= SUMMED else 1.0,
     )
 
 
 def _john(top: Top, kurtosis: float) -> tuple[float, float]:
     """John's statistic as a chi-square and its degrees of freedom; entries that are not normal shift it (Wang and Yao 2013)."""
     short = min(top.shape)
-    return short / 2 * (top.evenness + short - (min(kurtosis, 3.0) - 3)), short * (short + 1) / 2 - 1
+    return short / 2 * (top.evenness + short - (kurtosis - 3) * (1 - 1 / short)), short * (short + 1) / 2 - 1

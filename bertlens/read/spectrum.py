@@ -122,7 +122,7 @@ def dispersion(squares: np.ndarray, length: int, kurtosis: float) -> float:
     """
     roots = np.cbrt(squares.astype(np.float64))
     relative = roots / roots.mean()
-    return float(((relative - relative.mean()) ** 2).sum() * 9 * length / max(min(kurtosis, 3.0) - 1, 1e-3))
+    return float(((relative - relative.mean()) ** 2).sum() * 9 * length / max(kurtosis - 1, 1e-3))
 
 
 def read(matrix: np.ndarray) -> Reading:
