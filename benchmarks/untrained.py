@@ -145,7 +145,7 @@ def trained_pooler(
         pooled = torch.nn.functional.dropout(torch.tanh(dense(vectors[rows])), 0.1)
         loss = torch.nn.functional.cross_entropy(classifier(pooled), labels[rows])
         optimiser.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         optimiser.step()
     return kept
 

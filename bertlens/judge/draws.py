@@ -25,8 +25,8 @@ SAMPLE = 16384
 
 
 SUMMED = 16
-"""Norms are judged only where so many squares are summed (of fewer the cube root is not normal), and too much evenness only among
-so many singular values."""
+"""Norms are judged only where so many squares are summed (of fewer the cube root is not normal), and too much evenness only
+among so many singular values."""
 
 
 @dataclass(frozen=True)

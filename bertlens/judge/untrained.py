@@ -49,13 +49,10 @@ def state_of(
     initializer_range : the standard deviation the config names; reported next to the measured one, never decisive.
     padding_row : the row of an embedding that a fresh model sets to zero.
     """
-    numbers = [part for part in (weight, bias) if part is not None]
-    for part, name in zip(numbers, ("weight", "bias"), strict=False):
-        if bad := _not_finite(part):
-            return WeightState(
-                "not finite", f"{bad} of {part.numel()} numbers of the {name} are NaN or infinite.", {"bad": bad}
-            )
     matrix = as_matrix(weight)
+    for part, name in ((matrix, "weight"), (None if bias is None else as_matrix(bias), "bias")):
+        if part is not None and (bad := _not_finite(part)):
+            return WeightState("not finite", f"{bad} of {part.size} numbers of the {name} are NaN or infinite.", {"bad": bad})
     evidence: dict[str, Any] = {"shape": list(weight.shape), "bias": _bias(bias)}
     if not matrix.any():
         return WeightState("all zero", f"All {matrix.size} numbers of the weight are exactly zero.", evidence)
@@ -66,12 +63,11 @@ def state_of(
     return _matrix(matrix, bias, evidence, initializer_range)
 
 
-def _not_finite(part: torch.Tensor) -> int:
+def _not_finite(part: np.ndarray) -> int:
     """How many numbers are NaN or infinite; the extremes alone say whether any is."""
-    flat = as_matrix(part)
-    if flat.size == 0 or (math.isfinite(flat.min()) and math.isfinite(flat.max())):
+    if part.size == 0 or (math.isfinite(part.min()) and math.isfinite(part.max())):
         return 0
-    return int(flat.size - np.isfinite(flat).sum())
+    return int(part.size - np.isfinite(part).sum())
 
 
 def _bias(bias: torch.Tensor | None) -> str:
@@ -183,7 +179,9 @@ def _ruled(evidence: dict[str, Any], doubt: str, shape: tuple[int, ...]) -> Weig
         return WeightState(
             "cannot tell", f"{shape[0]} x {shape[1]} numbers are too few to decide without a bias ({fits}).", evidence
         )
-    also = {"none": "", "exactly zero": "; every bias exactly zero"}.get(bias, f"; bias {bias}")
+    # below this a change of one direction hides among the draws (Benaych-Georges and Nadakuditi 2012)
+    hidden = f"; without a bias a change below {size**-0.25:.1%} of it cannot be seen"
+    also = {"none": hidden, "exactly zero": "; every bias exactly zero"}.get(bias, f"; bias {bias}")
     return WeightState("newly drawn", f"Fits a fresh draw: {fits}{also}.", evidence)
 
 
