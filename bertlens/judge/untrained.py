@@ -8,20 +8,17 @@ them apart is structure: training writes directions into a matrix that independe
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 
 from bertlens.judge import draws
+from bertlens.judge.added_rows import untrained_rows
+from bertlens.judge.draws import FITS, TRAINED, WeightState
 from bertlens.read.spectrum import BLOCK, ROWS, Reading, Top, as_matrix, read, sampled, top
 
-TRAINED = 1e-6
-"""Below this probability under a fresh draw, all tests counted, structure means training."""
-
-FITS = 1e-3
-"""Above this probability a weight fits a fresh draw; between the two nothing is said."""
+__all__ = ["WeightState", "state_of", "untrained_rows"]
 
 EARLY = 1e-9
 """Below this probability a sampled block ends the reading: the rest is not looked at."""
@@ -33,26 +30,6 @@ ALONE = 64
 """Rows and columns a matrix must have before it decides without any bias."""
 
 _TESTS = 13  # five sums, two tests of two spectra, the entries, three of evenness: the smallest probability counts so often
-
-
-@dataclass(frozen=True)
-class WeightState:
-    """Whether one weight was ever trained.
-
-    Attributes
-    ----------
-    state : "newly drawn", "trained", "cannot tell", "not finite" or "all zero".
-    reason : one sentence with its numbers.
-    evidence : the numbers by name; what was not measured is not there.
-    """
-
-    state: str
-    reason: str
-    evidence: dict[str, Any] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {"state": self.state, "reason": self.reason, "evidence": self.evidence}
 
 
 def state_of(
@@ -72,13 +49,10 @@ def state_of(
     initializer_range : the standard deviation the config names; reported next to the measured one, never decisive.
     padding_row : the row of an embedding that a fresh model sets to zero.
     """
-    numbers = [part for part in (weight, bias) if part is not None]
-    for part, name in zip(numbers, ("weight", "bias"), strict=False):
-        if bad := _not_finite(part):
-            return WeightState(
-                "not finite", f"{bad} of {part.numel()} numbers of the {name} are NaN or infinite.", {"bad": bad}
-            )
     matrix = as_matrix(weight)
+    for part, name in ((matrix, "weight"), (None if bias is None else as_matrix(bias), "bias")):
+        if part is not None and (bad := _not_finite(part)):
+            return WeightState("not finite", f"{bad} of {part.size} numbers of the {name} are NaN or infinite.", {"bad": bad})
     evidence: dict[str, Any] = {"shape": list(weight.shape), "bias": _bias(bias)}
     if not matrix.any():
         return WeightState("all zero", f"All {matrix.size} numbers of the weight are exactly zero.", evidence)
@@ -89,12 +63,11 @@ def state_of(
     return _matrix(matrix, bias, evidence, initializer_range)
 
 
-def _not_finite(part: torch.Tensor) -> int:
+def _not_finite(part: np.ndarray) -> int:
     """How many numbers are NaN or infinite; the extremes alone say whether any is."""
-    flat = as_matrix(part)
-    if flat.size == 0 or (math.isfinite(flat.min()) and math.isfinite(flat.max())):
+    if part.size == 0 or (math.isfinite(part.min()) and math.isfinite(part.max())):
         return 0
-    return int(flat.size - np.isfinite(flat).sum())
+    return int(part.size - np.isfinite(part).sum())
 
 
 def _bias(bias: torch.Tensor | None) -> str:
@@ -206,7 +179,9 @@ def _ruled(evidence: dict[str, Any], doubt: str, shape: tuple[int, ...]) -> Weig
         return WeightState(
             "cannot tell", f"{shape[0]} x {shape[1]} numbers are too few to decide without a bias ({fits}).", evidence
         )
-    also = {"none": "", "exactly zero": "; every bias exactly zero"}.get(bias, f"; bias {bias}")
+    # below this a change of one direction hides among the draws (Benaych-Georges and Nadakuditi 2012)
+    hidden = f"; without a bias a change below {size**-0.25:.1%} of it cannot be seen"
+    also = {"none": hidden, "exactly zero": "; every bias exactly zero"}.get(bias, f"; bias {bias}")
     return WeightState("newly drawn", f"Fits a fresh draw: {fits}{also}.", evidence)
 
 
