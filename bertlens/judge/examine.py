@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from bertlens.judge import keys, settings, weights
@@ -16,9 +17,7 @@ from bertlens.run.dossier import Dossier
 from bertlens.run.progress import Progress, silent
 
 
-def examine(
-    dossier: Dossier, texts: Sequence[Any] | None = None, readout: Readout | None = None, progress: Progress = silent
-) -> Checkup:
+def examine(dossier: Dossier, readout: Readout | None = None, progress: Progress = silent) -> Checkup:
     """Ask every judge about one checkpoint; causes come before what follows from them."""
     modules = weights.modules_of(dossier, progress)
     found: list[Finding] = [
@@ -29,10 +28,14 @@ def examine(
         *weights.of_pooler(dossier, modules),
     ]
     findings = most_serious_first(found)
-    load_report = groups(dossier.alignment)
+    return Checkup(_identity(dossier), findings, modules, groups(dossier.alignment), trusted(dossier, findings))
+
+
+def with_texts(checkup: Checkup, dossier: Dossier, texts: Sequence[Any], progress: Progress = silent) -> Checkup:
+    """A checkup with what texts add: two loads side by side, where something is drawn at random."""
     drawn = dossier.alignment.missing and not dossier.alignment.mismatched
-    reload = load_twice(str(dossier.folder), texts, progress) if texts and drawn else None
-    return Checkup(_identity(dossier), findings, modules, load_report, trusted(dossier, findings), reload=reload)
+    reload = load_twice(str(dossier.folder), texts, progress) if drawn else None
+    return replace(checkup, reload=reload)
 
 
 def trusted(dossier: Dossier, findings: Sequence[Finding]) -> dict[str, tuple[str, ...]]:
