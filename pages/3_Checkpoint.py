@@ -1,3 +1,5 @@
+import shlex
+
 import streamlit as st
 
 from ui import address, blocks, questions
@@ -76,6 +78,14 @@ def loading(given: Page, checkup) -> None:
         blocks.table(proof.to_frame(), "bertlens-two-loads", numbers=("max_abs",))
 
 
+def python(given: Page, checkup) -> None:
+    from bertlens.show.inspection import inspection_script
+
+    names = [module.name for module in checkup.modules if module.kind == "linear"]
+    chosen = address.value("module") or next((name for name in names if "pooler" in name), names[0] if names else "")
+    blocks.same_in_python(inspection_script(given.name, chosen), f"bertlens check {shlex.quote(given.name)}", "bertlens_check")
+
+
 def files(checkup) -> None:
     from bertlens.show import checkpoint
 
@@ -92,6 +102,7 @@ def content(given: Page) -> None:
     with section():
         loading(given, checkup)
     files(checkup)
+    python(given, checkup)
 
 
 show("Checkpoint", "Which weights are real, which were never there, which were never trained?", content)
