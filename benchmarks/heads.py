@@ -89,7 +89,7 @@ def train(ids: Tensor, heads: int, seed: int, seconds: float) -> None:
     """Masked language modelling with 2 layers of width 128; a line of the table at some steps."""
     torch.manual_seed(seed)
     sizes = {"hidden_size": 128, "num_hidden_layers": 2, "intermediate_size": 256, "max_position_embeddings": 64}
-    model = BertForMaskedLM(BertConfig(vocab_size=2000, num_attention_heads=heads, **sizes))
+    model = BertForMaskedLM(BertConfig(vocab_size=2000, num_attention_heads=heads, attention_probs_dropout_prob=0.0, **sizes))
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.01)
     warm = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: min(1.0, (step + 1) / 200))
     start, step = time.monotonic(), 0
