@@ -29,7 +29,7 @@ SMALLEST = 256
 ALONE = 64
 """Rows and columns a matrix must have before it decides without any bias."""
 
-_TESTS = 13  # five sums, two tests of two spectra, the entries, three of evenness: the smallest probability counts so often
+TESTS = 13  # five sums, two tests of two spectra, the entries, three of evenness: the smallest probability counts so often
 
 
 def state_of(
@@ -105,16 +105,20 @@ def _matrix(
     matrix: np.ndarray, bias: torch.Tensor | None, evidence: dict[str, Any], initializer_range: float | None
 ) -> WeightState:
     """The rule for matrices, the cheapest tests first; what a sampled block already settles is not read further."""
+    largest = float(max(matrix.max(), -matrix.min()))
+    # fourth powers of anything in between fit float32; the scale of a weight says nothing, so another is as good
+    unit = 1.0 if 1e-8 < largest < 1e8 else 2.0 ** math.floor(math.log2(largest))
+    matrix = matrix if unit == 1 else matrix / matrix.dtype.type(unit)
     reading, seen = read(matrix), top(sampled(matrix, *BLOCK))
     chances = draws.structure(reading) | draws.spectral(seen, reading.kurtosis)
     evidence |= {
-        "std": reading.std,
-        **({"std_over_initializer_range": reading.std / initializer_range} if initializer_range else {}),
+        "std": reading.std * unit,
+        **({"std_over_initializer_range": reading.std * unit / initializer_range} if initializer_range else {}),
         "kurtosis": reading.kurtosis,
         "zeros": reading.zeros,
     }
     doubt = ""
-    if _TESTS * min(chances.values()) >= EARLY:
+    if TESTS * min(chances.values()) >= EARLY:
         if seen.shape != matrix.shape:
             seen = top(matrix)
             chances |= {f"{name} of the whole": chance for name, chance in draws.spectral(seen, reading.kurtosis).items()}
@@ -127,7 +131,7 @@ def _matrix(
         "tracy_widom": seen.tracy_widom,
         "spectrum_of": list(seen.shape),
         "test": test,
-        "probability": min(1.0, _TESTS * chances[test]),
+        "probability": min(1.0, TESTS * chances[test]),
     }
     return _ruled(evidence, doubt, matrix.shape)
 
@@ -137,9 +141,9 @@ def _doubt(matrix: np.ndarray, reading: Reading, seen: Top, evidence: dict[str, 
     evidence["law"], likely = draws.entries(matrix, reading)
     if reading.zeros > 10 + 1e-4 * matrix.size:
         return f"{reading.zeros} of {matrix.size} entries are exactly zero, as after pruning"
-    if _TESTS * draws.too_even(reading, seen) < FITS:
+    if TESTS * draws.too_even(reading, seen) < FITS:
         return "its rows or singular values are more equal than independent draws, as after an orthogonal initialisation"
-    if _TESTS * likely < FITS:
+    if TESTS * likely < FITS:
         return f"its entries follow no law that initialisers draw from (kurtosis {reading.kurtosis:.3f})"
     return ""
 
