@@ -21,10 +21,9 @@ def figure(table: pd.DataFrame) -> str:
     steps = []
     for bias in ("matrix alone", "with its bias"):
         for rate in (2e-5, 1e-4):
-            lines = tuned[tuned["what"].str.endswith(bias) & (tuned.rate == rate)]
-            steps.append(
-                curve(lines.groupby("steps", as_index=False)[["draws", "newly_drawn"]].sum(), f"{bias}, {rate:g}", "steps")
-            )
+            runs = tuned[tuned["what"].str.endswith(bias) & (tuned.rate == rate)]
+            both = runs.groupby("steps", as_index=False)[["draws", "newly_drawn"]].sum()  # both kinds of label
+            steps.append(curve(both, f"{bias}, {rate:g}", "steps"))
     panels = [
         panel(0, "A draw with one direction more", "size of the change over the weight", sizes, (1e-4, 1)),
         panel(LEFT + WIDTH + GAP, "A pooler (384 x 384), fine-tuned", "steps of AdamW", steps, (1, 3000)),

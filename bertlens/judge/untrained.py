@@ -60,7 +60,20 @@ def state_of(
         return _norm(matrix, evidence)
     if kind == "embedding":
         matrix = _real_rows(matrix, padding_row, evidence)
+        if not matrix.size:
+            return WeightState("all zero", "Every row but the padding row is exactly zero.", evidence)
+    if _filled(matrix):
+        reason = (
+            f"Holds no numbers but {matrix.min():.4g}, {matrix.max():.4g} and 0: filled by a rule, neither drawn nor trained."
+        )
+        return WeightState("cannot tell", reason, evidence)
     return _matrix(matrix, bias, evidence, initializer_range)
+
+
+def _filled(matrix: np.ndarray) -> bool:
+    """Whether a matrix is a constant, the identity, or signs: its extremes and zero are all it holds."""
+    low, high = matrix.min(), matrix.max()
+    return all(bool(((part == low) | (part == high) | (part == 0)).all()) for part in (matrix[:1], matrix[-1:], matrix))
 
 
 def _not_finite(part: np.ndarray) -> int:
@@ -121,7 +134,7 @@ def _matrix(
     if TESTS * min(chances.values()) >= EARLY:
         if seen.shape != matrix.shape:
             seen = top(matrix)
-            chances |= {f"{name} of the whole": chance for name, chance in draws.spectral(seen, reading.kurtosis).items()}
+            chances |= {f"{name} (whole)": chance for name, chance in draws.spectral(seen, reading.kurtosis).items()}
         doubt = _doubt(matrix, reading, seen, evidence)
         if evidence["bias"] == "moved" and bias is not None and _as_linear_draws(matrix, bias, reading, evidence["law"]):
             evidence["bias"] = "as torch.nn.Linear draws it"
@@ -167,22 +180,22 @@ def _ruled(evidence: dict[str, Any], doubt: str, shape: tuple[int, ...]) -> Weig
     """The state that the numbers lead to, with its sentence."""
     least, bias = evidence["probability"], evidence["bias"]
     size = shape[0] * shape[1]
-    edge = f"largest singular value {evidence['edge_ratio']:.3f} of the edge of independent draws"
+    part = "" if tuple(evidence["spectrum_of"]) == shape else " of a sampled block"
+    edge = f"largest singular value{part} {evidence['edge_ratio']:.3f} of the edge of independent draws"
+    unlike = f"Unlike a fresh draw in its {evidence['test']} ({_chance(least)}); {edge}."
     if least < TRAINED or (least < FITS and bias == "moved"):
-        return WeightState("trained", f"{edge.capitalize()}; {evidence['test']}: {_chance(least)} for a fresh draw.", evidence)
+        return WeightState("trained", unlike, evidence)
     if least < FITS:
-        return WeightState("cannot tell", f"{evidence['test'].capitalize()}: {_chance(least)} for a fresh draw.", evidence)
+        return WeightState("cannot tell", f"{unlike} That is too little to call it trained.", evidence)
     if doubt:
-        return WeightState("cannot tell", f"Nothing in it needs training, but {doubt}.", evidence)
+        return WeightState("cannot tell", f"No direction stands out, yet it is no plain draw: {doubt}.", evidence)
     fits = f"{evidence['law']} entries, {edge}"
     if bias == "moved":
         return WeightState(
             "cannot tell", f"The weight fits a fresh draw ({fits}), but its bias was moved: trained little.", evidence
         )
     if size < SMALLEST or (bias == "none" and min(shape) < ALONE):
-        return WeightState(
-            "cannot tell", f"{shape[0]} x {shape[1]} numbers are too few to decide without a bias ({fits}).", evidence
-        )
+        return WeightState("cannot tell", f"{shape[0]} x {shape[1]} numbers are too few to decide ({fits}).", evidence)
     # below this a change of one direction hides among the draws (Benaych-Georges and Nadakuditi 2012)
     hidden = f"; without a bias a change below {size**-0.25:.1%} of it cannot be seen"
     also = {"none": hidden, "exactly zero": "; every bias exactly zero"}.get(bias, f"; bias {bias}")
