@@ -23,6 +23,7 @@ import torch
 from torch.nn import init
 
 import bertlens
+from benchmarks.untrained_figure import figure
 from benchmarks.verdict import sentences
 from bertlens.judge.untrained import WeightState, state_of, untrained_rows
 from bertlens.read.readout import Readout
@@ -126,9 +127,9 @@ def pooler(checkpoint: Checkpoint, repeats: int) -> Iterator[Line]:
 
 
 def trained_pooler(
-    vectors: torch.Tensor, labels: torch.Tensor, rate: float, seed: int
+    vectors: torch.Tensor, labels: torch.Tensor, rate: float, seed: int, keep: tuple[int, ...] = STEPS
 ) -> list[tuple[torch.Tensor, torch.Tensor, float]]:
-    """Weight, bias and relative change of a pooler at each of STEPS; AdamW as transformers sets it, batches of 16."""
+    """Weight, bias and relative change of a pooler after each of `keep` steps; AdamW as transformers sets it, batches of 16."""
     torch.manual_seed(seed)
     dense, classifier = torch.nn.Linear(384, 384), torch.nn.Linear(384, 2)
     for layer in (dense, classifier):
@@ -137,8 +138,8 @@ def trained_pooler(
     start = dense.weight.detach().clone()
     optimiser = torch.optim.AdamW([*dense.parameters(), *classifier.parameters()], lr=rate, weight_decay=0.01)
     kept = []
-    for step in range(max(STEPS) + 1):
-        if step in STEPS:
+    for step in range(max(keep) + 1):
+        if step in keep:
             now = dense.weight.detach().clone()
             kept.append((now, dense.bias.detach().clone(), float((now - start).norm() / start.norm())))
         rows = torch.randint(len(vectors), (16,))
@@ -245,6 +246,9 @@ def main() -> None:
     table = measured(options.draws)
     if options.out:
         table.to_csv(options.out, index=False, float_format="%.4g")
+        # from the file: the figure shows what the file says
+        drawn = figure(pd.read_csv(options.out))
+        (options.out.parent / "images" / options.out.with_suffix(".svg").name).write_text(drawn, "utf-8")
     print(table.to_string())
 
 

@@ -68,7 +68,8 @@ def old_rows(matrix: np.ndarray) -> Old:
     mean = matrix.mean(0)  # of all rows: it is what `resize_token_embeddings` took
     matrix = sampled(matrix, ROWS)
     around = matrix - mean
-    variances, colour = np.linalg.eigh(around.T @ around / len(matrix))
+    tensor = torch.from_numpy(around)
+    variances, colour = (part.numpy() for part in torch.linalg.eigh(tensor.T @ tensor / len(matrix)))
     loads = np.log(np.maximum(variances, variances[-1] * 1e-6))
     old = Old(mean, float(np.median(np.linalg.norm(around, axis=1))), colour, loads - loads.mean())
     return Old(mean, old.usual, colour, old.loads, float((old.chances(sampled(matrix, 512)) >= FITS).mean()))

@@ -160,7 +160,7 @@ def structure(reading: Reading) -> dict[str, float]:
     """Tests of what training leaves in sums over rows and columns."""
     rows, columns = reading.shape
     return {
-        "mean": 2 * upper_normal(abs(reading.mean) / reading.rms * math.sqrt(rows * columns)),
+        "mean of all": 2 * upper_normal(abs(reading.mean) / reading.rms * math.sqrt(rows * columns)),
         "row norms": upper_normal(reading.row_norms) if columns >= SUMMED else 1.0,
         "column norms": upper_normal(reading.column_norms) if rows >= SUMMED else 1.0,
         "row means": upper_chi_square(reading.row_means, rows),
@@ -172,7 +172,7 @@ def spectral(top: Top, kurtosis: float) -> dict[str, float]:
     """Tests of what training leaves in the singular values."""
     return {
         "largest singular value": upper_tracy_widom(top.tracy_widom),
-        "evenness": upper_chi_square(*_john(top, kurtosis)),
+        "spread of the singular values": upper_chi_square(*_john(top, kurtosis)),
     }
 
 

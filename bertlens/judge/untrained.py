@@ -29,7 +29,7 @@ SMALLEST = 256
 ALONE = 64
 """Rows and columns a matrix must have before it decides without any bias."""
 
-_TESTS = 13  # five sums, two tests of two spectra, the entries, three of evenness: the smallest probability counts so often
+TESTS = 13  # five sums, two tests of two spectra, the entries, three of evenness: the smallest probability counts so often
 
 
 def state_of(
@@ -60,7 +60,20 @@ def state_of(
         return _norm(matrix, evidence)
     if kind == "embedding":
         matrix = _real_rows(matrix, padding_row, evidence)
+        if not matrix.size:
+            return WeightState("all zero", "Every row but the padding row is exactly zero.", evidence)
+    if _filled(matrix):
+        reason = (
+            f"Holds no numbers but {matrix.min():.4g}, {matrix.max():.4g} and 0: filled by a rule, neither drawn nor trained."
+        )
+        return WeightState("cannot tell", reason, evidence)
     return _matrix(matrix, bias, evidence, initializer_range)
+
+
+def _filled(matrix: np.ndarray) -> bool:
+    """Whether a matrix is a constant, the identity, or signs: its extremes and zero are all it holds."""
+    low, high = matrix.min(), matrix.max()
+    return all(bool(((part == low) | (part == high) | (part == 0)).all()) for part in (matrix[:1], matrix[-1:], matrix))
 
 
 def _not_finite(part: np.ndarray) -> int:
@@ -105,19 +118,23 @@ def _matrix(
     matrix: np.ndarray, bias: torch.Tensor | None, evidence: dict[str, Any], initializer_range: float | None
 ) -> WeightState:
     """The rule for matrices, the cheapest tests first; what a sampled block already settles is not read further."""
+    largest = float(max(matrix.max(), -matrix.min()))
+    # fourth powers of anything in between fit float32; the scale of a weight says nothing, so another is as good
+    unit = 1.0 if 1e-8 < largest < 1e8 else 2.0 ** math.floor(math.log2(largest))
+    matrix = matrix if unit == 1 else matrix / matrix.dtype.type(unit)
     reading, seen = read(matrix), top(sampled(matrix, *BLOCK))
     chances = draws.structure(reading) | draws.spectral(seen, reading.kurtosis)
     evidence |= {
-        "std": reading.std,
-        **({"std_over_initializer_range": reading.std / initializer_range} if initializer_range else {}),
+        "std": reading.std * unit,
+        **({"std_over_initializer_range": reading.std * unit / initializer_range} if initializer_range else {}),
         "kurtosis": reading.kurtosis,
         "zeros": reading.zeros,
     }
     doubt = ""
-    if _TESTS * min(chances.values()) >= EARLY:
+    if TESTS * min(chances.values()) >= EARLY:
         if seen.shape != matrix.shape:
             seen = top(matrix)
-            chances |= {f"{name} of the whole": chance for name, chance in draws.spectral(seen, reading.kurtosis).items()}
+            chances |= {f"{name} (whole)": chance for name, chance in draws.spectral(seen, reading.kurtosis).items()}
         doubt = _doubt(matrix, reading, seen, evidence)
         if evidence["bias"] == "moved" and bias is not None and _as_linear_draws(matrix, bias, reading, evidence["law"]):
             evidence["bias"] = "as torch.nn.Linear draws it"
@@ -127,7 +144,7 @@ def _matrix(
         "tracy_widom": seen.tracy_widom,
         "spectrum_of": list(seen.shape),
         "test": test,
-        "probability": min(1.0, _TESTS * chances[test]),
+        "probability": min(1.0, TESTS * chances[test]),
     }
     return _ruled(evidence, doubt, matrix.shape)
 
@@ -137,9 +154,9 @@ def _doubt(matrix: np.ndarray, reading: Reading, seen: Top, evidence: dict[str, 
     evidence["law"], likely = draws.entries(matrix, reading)
     if reading.zeros > 10 + 1e-4 * matrix.size:
         return f"{reading.zeros} of {matrix.size} entries are exactly zero, as after pruning"
-    if _TESTS * draws.too_even(reading, seen) < FITS:
+    if TESTS * draws.too_even(reading, seen) < FITS:
         return "its rows or singular values are more equal than independent draws, as after an orthogonal initialisation"
-    if _TESTS * likely < FITS:
+    if TESTS * likely < FITS:
         return f"its entries follow no law that initialisers draw from (kurtosis {reading.kurtosis:.3f})"
     return ""
 
@@ -163,22 +180,22 @@ def _ruled(evidence: dict[str, Any], doubt: str, shape: tuple[int, ...]) -> Weig
     """The state that the numbers lead to, with its sentence."""
     least, bias = evidence["probability"], evidence["bias"]
     size = shape[0] * shape[1]
-    edge = f"largest singular value {evidence['edge_ratio']:.3f} of the edge of independent draws"
+    part = "" if tuple(evidence["spectrum_of"]) == shape else " of a sampled block"
+    edge = f"largest singular value{part} {evidence['edge_ratio']:.3f} of the edge of independent draws"
+    unlike = f"Unlike a fresh draw in its {evidence['test']} ({_chance(least)}); {edge}."
     if least < TRAINED or (least < FITS and bias == "moved"):
-        return WeightState("trained", f"{edge.capitalize()}; {evidence['test']}: {_chance(least)} for a fresh draw.", evidence)
+        return WeightState("trained", unlike, evidence)
     if least < FITS:
-        return WeightState("cannot tell", f"{evidence['test'].capitalize()}: {_chance(least)} for a fresh draw.", evidence)
+        return WeightState("cannot tell", f"{unlike} That is too little to call it trained.", evidence)
     if doubt:
-        return WeightState("cannot tell", f"Nothing in it needs training, but {doubt}.", evidence)
+        return WeightState("cannot tell", f"No direction stands out, yet it is no plain draw: {doubt}.", evidence)
     fits = f"{evidence['law']} entries, {edge}"
     if bias == "moved":
         return WeightState(
             "cannot tell", f"The weight fits a fresh draw ({fits}), but its bias was moved: trained little.", evidence
         )
     if size < SMALLEST or (bias == "none" and min(shape) < ALONE):
-        return WeightState(
-            "cannot tell", f"{shape[0]} x {shape[1]} numbers are too few to decide without a bias ({fits}).", evidence
-        )
+        return WeightState("cannot tell", f"{shape[0]} x {shape[1]} numbers are too few to decide ({fits}).", evidence)
     # below this a change of one direction hides among the draws (Benaych-Georges and Nadakuditi 2012)
     hidden = f"; without a bias a change below {size**-0.25:.1%} of it cannot be seen"
     also = {"none": hidden, "exactly zero": "; every bias exactly zero"}.get(bias, f"; bias {bias}")

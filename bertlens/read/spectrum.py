@@ -200,9 +200,11 @@ def _largest_eigenvalue(gram: torch.Tensor) -> float:
         small[step, step] = basis[step] @ vector
         for _ in range(2):  # once is not enough when the vectors are nearly dependent
             vector -= basis[: step + 1].T @ (basis[: step + 1] @ vector)
-        if step + 1 < STEPS:
-            small[step, step + 1] = small[step + 1, step] = torch.linalg.vector_norm(vector)
-    return float(np.linalg.eigvalsh(small)[-1])
+        left = float(torch.linalg.vector_norm(vector))
+        if step + 1 == STEPS or left < 1e-4 * small[step, step]:  # nothing left to find, as in an orthogonal matrix
+            break
+        small[step, step + 1] = small[step + 1, step] = left
+    return float(np.linalg.eigvalsh(small[: step + 1, : step + 1])[-1])
 
 
 def spectrum(weight: torch.Tensor, *, points: int = 200) -> Spectrum:
