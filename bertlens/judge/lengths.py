@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 from bertlens.judge.findings import Finding, named
 from bertlens.judge.vocabulary import UNSET
@@ -37,16 +37,12 @@ class Limits:
 
 def limits(dossier: Dossier) -> Limits:
     """Every limit of a checkpoint."""
-    papers, stated = dossier.documents, {}
+    papers = dossier.documents
     truncation = papers["tokenizer.json"].get("truncation")
-    if isinstance(truncation, dict) and _number(truncation.get("max_length")):
-        stated["tokenizer.json truncation"] = int(truncation["max_length"])
-    for file in SENTENCE_FILES:
-        if _number(papers[file].get("max_seq_length")):
-            stated[f"{file} max_seq_length"] = int(papers[file]["max_seq_length"])
-    declared = papers["tokenizer_config.json"].get("model_max_length")
-    if _number(declared):
-        stated["tokenizer_config.json model_max_length"] = int(declared)
+    places = {"tokenizer.json truncation": truncation.get("max_length") if isinstance(truncation, dict) else None}
+    places |= {f"{file} max_seq_length": papers[file].get("max_seq_length") for file in SENTENCE_FILES}
+    places["tokenizer_config.json model_max_length"] = papers["tokenizer_config.json"].get("model_max_length")
+    stated = {place: int(tokens) for place, tokens in places.items() if _number(tokens)}
     table = dossier.encoder.position_table is not None
     return Limits(stated, _fixed(papers), dossier.encoder.positions, table)
 
@@ -106,6 +102,6 @@ def _fixed(papers: Documents) -> int | None:
     return length if isinstance(length, int) else None
 
 
-def _number(value: Any) -> bool:
+def _number(value: Any) -> TypeGuard[float]:
     """Whether a limit is set: transformers writes 1e30 for none."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < UNSET

@@ -84,11 +84,14 @@ def _unknown(dossier: Dossier, vocabulary: Vocabulary) -> list[Finding]:
     if unk is None or len(words) < REAL_NUMBER:
         return []
     if capitals < max(REAL_NUMBER, REAL_SHARE * len(vocabulary.base)):
-        tried, lost = _turned(vocabulary, words, unk, lambda word: word.capitalize())
+        tried, lost = _turned(vocabulary, words, unk, str.title)
+        fate = "become [UNK]"
+        if len(lost) <= MOSTLY * tried and not capitals and not vocabulary.byte_level:
+            tried, lost, fate = *_turned(vocabulary, words, None, str.title), "fall into pieces"
         if tried >= 10 and len(lost) > MOSTLY * tried:
             title = (
                 f"The vocabulary is lower-case, but the tokenizer keeps capitals: {len(lost)} of {tried} words that it knows "
-                "become [UNK] when capitalised"
+                f"{fate} when capitalised"
             )
             evidence = {"words_tried": tried, "unknown_when_capitalised": len(lost), "examples": some(lost)}
             affects = ("texts with capitals",)
@@ -116,14 +119,21 @@ def _accents_unknown(dossier: Dossier, vocabulary: Vocabulary, words: dict[str, 
 
 def _punctuation_unknown(vocabulary: Vocabulary, words: dict[str, int], unk: int) -> list[Finding]:
     """A pipeline without the step that splits punctuation marks off."""
-    if "." not in vocabulary.base or "," not in vocabulary.base:
+    comma = vocabulary.base.get(",")
+    if comma is None or vocabulary.kind != "WordPiece":
         return []
-    tried, lost = _turned(vocabulary, words, unk, lambda word: word + ",")
-    if tried < 10 or len(lost) < MOSTLY * tried:
+    sample = spread(list(words), SAMPLE)
+    rows = vocabulary.cut([word + "," for word in sample]) or []
+    lost = [word + "," for word, row in zip(sample, rows, strict=False) if comma not in row]
+    unknown = sum(unk in row for row in rows)
+    if len(rows) < 10 or len(lost) < 0.9 * len(rows):
         return []
-    title = f"The tokenizer does not split punctuation off: {len(lost)} of {tried} known words become [UNK] before a comma"
-    evidence = {"words_tried": tried, "unknown_before_comma": len(lost), "examples": some(lost)}
-    finding = named("uncased-vocab-not-lowercased", "problem", evidence, ("texts with punctuation",), title)
+    title = (
+        f"The tokenizer does not split punctuation off: {len(lost)} of {len(rows)} known words do not stand apart from a comma"
+    )
+    evidence = {"words_tried": len(rows), "not_split": len(lost), "unknown": unknown, "examples": some(lost)}
+    severity = "problem" if unknown > MOSTLY * len(rows) else "caution"
+    finding = named("uncased-vocab-not-lowercased", severity, evidence, ("texts with punctuation",), title)
     code = (
         "from tokenizers.pre_tokenizers import BertPreTokenizer\n"
         "tokenizer.backend_tokenizer.pre_tokenizer = BertPreTokenizer()\n"
@@ -160,13 +170,16 @@ def _reached(vocabulary: Vocabulary, entries: dict[str, int]) -> tuple[int, list
     return len(rows), [text for text, row in zip(sample, rows, strict=False) if entries[text] in row]
 
 
-def _turned(vocabulary: Vocabulary, words: dict[str, int], unk: int, change: Any) -> tuple[int, list[str]]:
-    """How many known words were changed, and those changed ones that hold an unknown token."""
+def _turned(vocabulary: Vocabulary, words: dict[str, int], unk: int | None, change: Any) -> tuple[int, list[str]]:
+    """How many known words were changed, and those changed ones that hold an unknown token (or just lost their own)."""
     sample = spread(list(words), SAMPLE)
     before = vocabulary.cut(sample) or []
-    known = [word for word, row in zip(sample, before, strict=False) if unk not in row and change(word) != word]
+    known = [word for word, row in zip(sample, before, strict=False) if row == [words[word]] and change(word) != word]
     after = vocabulary.cut([change(word) for word in known]) or []
-    return len(after), [change(word).strip() for word, row in zip(known, after, strict=False) if unk in row]
+    lost = [
+        word for word, row in zip(known, after, strict=False) if (unk in row if unk is not None else words[word] not in row)
+    ]
+    return len(after), [change(word).strip() for word in lost]
 
 
 def _told(
@@ -181,8 +194,7 @@ def _told(
 ) -> Finding:
     """The finding with code that works for the class of this tokenizer: not every one listens to flags."""
     load = f"tokenizer = AutoTokenizer.from_pretrained({where(dossier)}"
-    listens = flag in inspect.signature(type(vocabulary.tokenizer).__init__).parameters
-    if listens or _passes_on(vocabulary.tokenizer, flag):
+    if _listens(vocabulary.tokenizer, flag):
         code = f"{load}, {flag}={value})\ntokenizer.save_pretrained(folder)"
     else:
         settings = f"lowercase={value}" if flag == "do_lower_case" else f"strip_accents={value}"
@@ -195,6 +207,6 @@ def _told(
     return replace(named(fault, "problem", evidence, tuple(affects), title), code=code)
 
 
-def _passes_on(tokenizer: Any, flag: str) -> bool:
-    """Whether a parent's constructor takes the flag, as BertTokenizer's does for DistilBertTokenizer."""
-    return any(flag in inspect.signature(kind.__init__).parameters for kind in type(tokenizer).__mro__[:-1])
+def _listens(tokenizer: Any, flag: str) -> bool:
+    """Whether the class, or a parent to which it passes everything on (DistilBertTokenizer's is BertTokenizer), takes it."""
+    return any(flag in inspect.signature(kind).parameters for kind in type(tokenizer).__mro__[:-1])

@@ -76,17 +76,19 @@ class Vocabulary:
 
     @cached_property
     def spelled(self) -> dict[str, int]:
-        """The entries that begin a word and are no special token, as a text would spell them."""
+        """The entries that a text can begin with, special tokens left out, as the text would spell them."""
         apart = set(self.tokenizer.all_special_tokens)
-        prefix = getattr(self.pipeline.model, "continuing_subword_prefix", "##") if self.kind == "WordPiece" else ""
+        model = None if self.pipeline is None else self.pipeline.model
+        prefix = getattr(model, "continuing_subword_prefix", "##") if self.kind == "WordPiece" else ""
         decode = decoders.ByteLevel().decode if self.byte_level else None
         found = {}
         for token, number in self.base.items():
             if token in apart or _bracketed(token) or (prefix and token.startswith(prefix)):
                 continue
             text = decode([token]) if decode else token.replace("▁", " ")
-            if self.kind == "WordPiece" or text.startswith(" "):
+            if decode or self.kind == "WordPiece" or text.startswith(" "):
                 found[text if decode else text.strip()] = number
+        found.pop("", None)
         return found
 
 
