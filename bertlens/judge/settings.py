@@ -125,7 +125,7 @@ def _signs(dossier: Dossier) -> list[str]:
 
 def _heads(dossier: Dossier) -> Iterator[Finding]:
     """A head count that the weights contradict; where they do not tell, one that no published encoder of the size has."""
-    wanted = [name for name in dossier.alignment.loaded if NAME.fullmatch(name)]
+    wanted = [name for name in dossier.alignment.loaded if NAME.fullmatch(name) or "position_embeddings" in name]
     found = head_size(projections({name: dossier.weights.tensor(dossier.alignment.loaded[name]).float() for name in wanted}))
     heads, hidden = int(dossier.config.num_attention_heads), int(dossier.config.hidden_size)
     evidence = {"config_heads": heads, "head_size": hidden // heads, "weights_heads": found.heads, "margin": found.margin}
