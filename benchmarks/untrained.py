@@ -10,7 +10,6 @@ blocks from its trained matrices. One line of the table per kind of weight: how 
 from __future__ import annotations
 
 import argparse
-import math
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ from torch.nn import init
 
 import bertlens
 from benchmarks.untrained_figure import figure
+from benchmarks.untrained_tables import summary
 from benchmarks.verdict import sentences
 from bertlens.judge.untrained import WeightState, state_of, untrained_rows
 from bertlens.read.readout import Readout
@@ -206,13 +206,6 @@ def rows(checkpoint: Checkpoint, draws: int) -> Iterator[Line]:
     yield {"study": "added rows", "what": "[unused] rows of the table"}, list(untrained_rows(table, unused, 0.02).values())
 
 
-def interval(hits: int, draws: int) -> tuple[float, float]:
-    """95 % interval of a rate (Wilson 1927)."""
-    z, rate = 1.96, hits / draws
-    middle, half = rate + z * z / 2 / draws, z * math.sqrt(rate * (1 - rate) / draws + (z / 2 / draws) ** 2)
-    return max(0.0, (middle - half) / (1 + z * z / draws)), min(1.0, (middle + half) / (1 + z * z / draws))
-
-
 def measured(draws: int) -> pd.DataFrame:
     """One line per kind of weight."""
     checkpoint = bertlens.load()
@@ -220,7 +213,7 @@ def measured(draws: int) -> pd.DataFrame:
         "fresh": fresh(draws),
         "nn.Linear": linear_default(draws),
         "changed": changed(draws),
-        "pooler": pooler(checkpoint, max(3, draws // 200)),
+        "pooler": pooler(checkpoint, max(3, draws // 50)),
         "published": published(checkpoint, max(2, draws // 100)),
         "look-alikes": look_alikes(draws),
         "rows": rows(checkpoint, draws),
@@ -249,7 +242,7 @@ def main() -> None:
         # from the file: the figure shows what the file says
         drawn = figure(pd.read_csv(options.out))
         (options.out.parent / "images" / options.out.with_suffix(".svg").name).write_text(drawn, "utf-8")
-    print(table.to_string())
+    print(summary(table))
 
 
 if __name__ == "__main__":
