@@ -62,6 +62,17 @@ def test_the_packaged_checkpoint_is_trained_but_for_its_pooler(minilm: Checkpoin
     assert pooler.evidence["edge_ratio"] == pytest.approx(0.986, abs=0.001)  # measured with another program before
 
 
+def test_reading_everything_finds_what_the_block_found(minilm: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    layers = [minilm.model.encoder.layer[depth].attention.self.value for depth in range(6)] + [minilm.model.pooler.dense]
+    short = [state_of("linear", layer.weight, layer.bias) for layer in layers]
+    monkeypatch.setattr(untrained, "EARLY", 0.0)
+    whole = [state_of("linear", layer.weight, layer.bias) for layer in layers]
+    assert [one.evidence["spectrum_of"] for one in short] == [[64, 384]] * 6 + [[384, 384]]
+    assert [one.evidence["spectrum_of"] for one in whole] == [[384, 384]] * 7
+    assert [one.state for one in short] == [one.state for one in whole]
+    assert [one.evidence["edge_ratio"] > 1.1 for one in whole] == [True] * 6 + [False]
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("law", LAWS)
 def test_a_draw_is_new_and_one_direction_more_is_not(law: str, dtype: torch.dtype) -> None:
