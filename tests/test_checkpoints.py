@@ -33,7 +33,7 @@ def config(**entries: Any) -> Break:
     return lambda folder: folder.config(**entries)
 
 
-def tokenizer(change: Callable[[Any], Any]) -> Break:
+def in_tokenizer(change: Callable[[Any], Any]) -> Break:
     return lambda folder: folder.edit("tokenizer.json", change)
 
 
@@ -110,7 +110,7 @@ BROKEN: dict[str, tuple[Break, str]] = {
     "sentence-transformers prefix": (weights(prefixed("0.auto_model.")), "weights-not-loaded"),
     "an unknown prefix": (weights(prefixed("backbone.text_tower.")), "weights-not-loaded"),
     "the encoder alone": (weights(renamed("encoder.layer", "layer")), "weights-not-loaded"),
-    "another family's names": (weights(renamed("attention.self", "attn").__call__), "weights-not-loaded"),
+    "another family's names": (weights(renamed("attention.self", "attn")), "weights-not-loaded"),
     "no pooler": (weights(dropped("pooler")), "pooler-missing"),
     "pooler never trained": (weights(drawn("pooler")), "pooler-untrained"),
     "pooler never trained, decayed": (weights(drawn("pooler", 0.004)), "pooler-untrained"),
@@ -158,7 +158,7 @@ BROKEN: dict[str, tuple[Break, str]] = {
     "added rows drawn": (grown(near_the_mean=False), "untrained-token-rows"),
     "added rows near the mean": (grown(near_the_mean=True), "untrained-token-rows"),
     "another padding id": (config(pad_token_id=1), "pad-id-conflict"),
-    "template with foreign ids": (tokenizer(wrong_template), "post-processor-ids-wrong"),
+    "template with foreign ids": (in_tokenizer(wrong_template), "post-processor-ids-wrong"),
     "no template": (no_special_tokens, "special-tokens-missing"),
     "padding on the left": (
         lambda folder: folder.document("tokenizer_config.json", padding_side="left"),
