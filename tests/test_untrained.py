@@ -59,6 +59,8 @@ def test_the_packaged_checkpoint_is_trained_but_for_its_pooler(minilm: Checkpoin
     pooler = found["pooler.dense"]
     assert pooler.state == "newly drawn"
     assert pooler.evidence["bias"] == "exactly zero"
+    linear = [one.evidence["probability"] for one in found.values() if "tracy_widom" in one.evidence and one is not pooler]
+    assert max(linear) < 1e-50
     assert pooler.evidence["edge_ratio"] == pytest.approx(0.986, abs=0.001)  # measured with another program before
 
 
@@ -133,6 +135,12 @@ def test_nn_linear_as_it_comes_is_new_and_one_step_is_seen() -> None:
     assert state_of("linear", init.normal_(torch.empty(384, 384), 0, 0.02), layer.bias).state == "cannot tell"
 
 
+def in_8_bits(weight: torch.Tensor) -> torch.Tensor:
+    """Rounded to 127 steps on each side of zero, row by row, and back."""
+    step = weight.abs().amax(1, keepdim=True) / 127
+    return (weight / step).round() * step
+
+
 LOOK_ALIKES: dict[str, Callable[[], torch.Tensor]] = {
     "orthogonal": lambda: init.orthogonal_(torch.empty(384, 384)),
     "half orthogonal": lambda: init.orthogonal_(torch.empty(384, 128)),
@@ -141,6 +149,7 @@ LOOK_ALIKES: dict[str, Callable[[], torch.Tensor]] = {
     "constant signs": lambda: torch.randn(128, 128).sign(),
     "constant": lambda: torch.full((128, 128), 0.5),
     "identity": lambda: torch.eye(128),
+    "8 bits": lambda: in_8_bits(torch.randn(384, 384)),
     "heavy tails": lambda: torch.distributions.Laplace(0.0, 1.0).sample((128, 128)),
     "too few": lambda: torch.randn(4, 32),
 }
@@ -157,7 +166,7 @@ def test_a_trained_layer_stays_trained_pruned_without_bias_or_in_half_precision(
     weight = minilm.model.encoder.layer[3].attention.self.query.weight.detach()
     pruned = torch.where(weight.abs() > weight.abs().median(), weight, 0.0)
     assert (pruned == 0).float().mean() == pytest.approx(0.5, abs=0.01)
-    for one in (weight, pruned, weight.to(torch.bfloat16), weight.to(torch.float16), weight[:64, :64]):
+    for one in (weight, pruned, weight.to(torch.bfloat16), weight.to(torch.float16), weight[:64, :64], in_8_bits(weight)):
         assert state_of("linear", one, torch.zeros(len(one))).state == "trained"
         assert state_of("linear", one).state == "trained"
 
