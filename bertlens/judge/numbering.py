@@ -52,12 +52,19 @@ def of_absence(dossier: Dossier) -> Finding:
 
 
 def of_refusal(error: BertlensError) -> Finding:
-    """The files of a tokenizer are there, and none can be made of them."""
-    title = f"The tokenizer cannot be loaded: {error.got}"
+    """The files of a tokenizer are there, but this machine lacks the library that reads them.
+
+    Raises
+    ------
+    BertlensError
+        Where not the machine but the files are at fault: a checkpoint with a broken tokenizer cannot be run at all.
+    """
     cause = error.__cause__
-    if isinstance(cause, ImportError) or "install" in str(cause):  # this machine's lack, not the checkpoint's
-        return named("wrong-vocabulary", "caution", {"error": str(error)}, ("every output",), title)
-    return named("wrong-vocabulary", "problem", {"error": str(error)}, ("every output",), title)
+    if not (isinstance(cause, ImportError) or "install" in str(cause)):
+        do = "mend the tokenizer's files, or take them out of the folder to check the weights alone"
+        raise BertlensError(error.what, got=error.got, expected=error.expected, do=do) from error
+    title = f"The tokenizer cannot be loaded on this machine: {error.got}"
+    return named("wrong-vocabulary", "caution", {"error": str(error)}, ("every output",), title)
 
 
 def added_rows(dossier: Dossier) -> dict[str, int]:
