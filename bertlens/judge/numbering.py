@@ -34,7 +34,7 @@ def of_numbering(dossier: Dossier, vocabulary: Vocabulary, proven: bool = False)
 
     Where the weights prove the vocabulary as it is loaded, another file's numbering endangers only who reads that file.
     """
-    found = [*_out_of_range(dossier, vocabulary), *_spare(dossier, vocabulary), *_lines(dossier), *_two_files(dossier, proven)]
+    found = [*_out_of_range(dossier, vocabulary), *_spare(dossier, vocabulary, proven), *_lines(dossier), *_two_files(dossier, proven)]
     return [
         *found,
         *_recorded(dossier, vocabulary, proven),
@@ -114,12 +114,12 @@ def _out_of_range(dossier: Dossier, vocabulary: Vocabulary) -> list[Finding]:
     return [replace(named("token-ids-out-of-range", "problem", evidence, affects, title), code=code)]
 
 
-def _spare(dossier: Dossier, vocabulary: Vocabulary) -> list[Finding]:
+def _spare(dossier: Dossier, vocabulary: Vocabulary, proven: bool) -> list[Finding]:
     """Far fewer tokens than rows, or another family's tokenizer where the size or the padding disagrees too."""
     last, tokens = vocabularies.rows(dossier), len(vocabulary.ids)
     gap = last - tokens
     usual = USUAL.get(str(dossier.config.model_type))
-    foreign = bool(usual and vocabulary.kind and vocabulary.kind != usual)
+    foreign = bool(usual and vocabulary.kind and vocabulary.kind != usual) and not proven
     wide = gap >= PADDED or gap > max(127, last // 10)
     pad = getattr(dossier.config, "pad_token_id", None)
     misfit = wide or gap < 0 or (pad is not None and vocabulary.special("pad") not in (None, pad))

@@ -196,7 +196,8 @@ def of_head(dossier: Dossier, modules: Sequence[Module]) -> list[Finding]:
     else:
         what = f"{', '.join(names[:3])} of {dossier.head.name} {'was' if len(names) == 1 else 'were'} saved but never trained"
     evidence = {"class": dossier.head.name, "modules": names, "state": (lost or drawn)[0].state}
-    return [named("classifier-untrained", "problem", evidence, outputs, what)]
+    severity = "caution" if declares_pooling(dossier) else "problem"  # who declares a pooling reads no logits
+    return [named("classifier-untrained", severity, evidence, outputs, what)]
 
 
 def _owners(alignment: Alignment) -> set[str]:
@@ -230,8 +231,8 @@ def _broken(dossier: Dossier, modules: Sequence[Module]) -> Iterator[Finding]:
 
 
 def _may_be_zero(module: Module, state: str) -> bool:
-    """Segment embeddings of families without segments are zeros by design."""
-    return state == "all zero" and "token_type" in module.name
+    """Vectors start as zeros, and segment embeddings of families without segments are zeros by design."""
+    return state == "all zero" and (module.kind == "other" or "token_type" in module.name)
 
 
 def _random(dossier: Dossier, encoder: Sequence[Module]) -> Iterator[Finding]:
