@@ -32,6 +32,7 @@ __all__ = [
     "padding_sweep",
     "read_texts",
     "shapes",
+    "weight_matrix",
     "where_they_part",
 ]
 

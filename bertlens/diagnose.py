@@ -13,12 +13,14 @@ from bertlens.judge.causes import Explanation
 from bertlens.judge.checkup import Checkup
 from bertlens.judge.comparison import Comparison
 from bertlens.judge.drift import between
-from bertlens.judge.examine import examine
+from bertlens.judge.examine import examine, with_texts
+from bertlens.judge.matrix import Matrix, matrix_of
 from bertlens.judge.measures import measure
 from bertlens.judge.pair import Pair
 from bertlens.judge.parting import Parting, part
 from bertlens.judge.sweep import Sweep, lengths_between, sweep
 from bertlens.judge.verdict import judge, overall, worst
+from bertlens.judge.weights import module_of
 from bertlens.read.readout import Readout
 from bertlens.read.slicing import Access, Tensor, accesses, tensors_of
 from bertlens.read.states import states_of
@@ -129,7 +131,25 @@ def check(
     name = checkpoint if isinstance(checkpoint, str) else checkpoint.name
     dossier = compile_(name, revision=revision, offline=offline, progress=progress)
     chosen = None if readout is None else Readout.parse(readout)
-    return examine(dossier, None if texts is None else as_texts(texts), chosen, progress)
+    found = examine(dossier, chosen, progress)
+    return found if texts is None else with_texts(found, dossier, as_texts(texts), progress)
+
+
+def weight_matrix(checkpoint: str | Checkpoint, module: str, *, offline: bool = False) -> Matrix:
+    """One weight of a checkpoint with all its singular values, beside the law of independent draws.
+
+    Parameters
+    ----------
+    module : its name, as `check` lists it: "encoder.layer.0.attention.self.query".
+
+    Raises
+    ------
+    BertlensError
+        For a module that is not there or has no spectrum.
+    """
+    name = checkpoint if isinstance(checkpoint, str) else checkpoint.name
+    dossier = compile_(name, offline=offline)
+    return matrix_of(dossier, module_of(dossier, module))
 
 
 def padding_sweep(

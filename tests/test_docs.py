@@ -14,8 +14,9 @@ import torch
 
 from benchmarks.verdict import Models, pair
 from bertlens.cli import _parser
+from bertlens.judge.heads import LEAST, STEEP
 from bertlens.judge.measures import BOUND
-from bertlens.judge.verdict import PLAUSIBLE
+from bertlens.judge.verdict import CEILING, FOLLOWS, PLAUSIBLE
 from bertlens.run.condition import Condition
 from bertlens.run.inputs import TOKENS_AT_ONCE
 from ui.sidebar import PAGES
@@ -46,8 +47,13 @@ def test_every_command_of_the_readme_can_be_read() -> None:
 def test_the_constants_are_those_in_the_documents() -> None:
     verdict = (ROOT / "docs" / "verdict.md").read_text("utf-8")
     assert 2.0 ** int(re.search(r"`BOUND = 2\^(\d+)`", verdict)[1]) == BOUND  # type: ignore[index]
+    assert 2.0 ** int(re.search(r"`CEILING = 2\^(\d+)`", verdict)[1]) == CEILING  # type: ignore[index]
+    assert 2.0 ** int(re.search(r"`FOLLOWS = 2\^(\d+)`", verdict)[1]) == FOLLOWS  # type: ignore[index]
     for dtype in ("float32", "bfloat16", "float16"):
         assert PLAUSIBLE[dtype] == 2.0 ** int(re.search(rf"2\^(\d+) \({dtype}\)", verdict)[1])  # type: ignore[index]
+    heads = (ROOT / "docs" / "heads.md").read_text("utf-8")
+    assert f"`LEAST = {LEAST:g}`" in heads
+    assert f"`STEEP = {STEEP:g}`" in heads
     assert f"{TOKENS_AT_ONCE:,} padded tokens" in README
 
 

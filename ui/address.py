@@ -23,6 +23,7 @@ DEFAULTS: dict[str, str] = {
     "readout": "cls",
     "text": "",
     "padding": "longest",
+    "module": "",
 }
 """Every name in a link with its value when it is left out."""
 

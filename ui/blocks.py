@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pandas as pd
 import streamlit as st
@@ -17,11 +17,33 @@ if TYPE_CHECKING:
     from bertlens.judge.comparison import Comparison
     from bertlens.judge.findings import Finding
 
+
+class Result(Protocol):
+    """What has a verdict, says it in one sentence, and can be written down whole."""
+
+    @property
+    def verdict(self) -> str:
+        """One of `SIGNS`."""
+        ...
+
+    @property
+    def sentence(self) -> str:
+        """The verdict as its word, a colon and the rest."""
+        ...
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document of the contract."""
+        ...
+
+
 SIGNS: dict[str, tuple[str, str, str]] = {
     "identical": ("Identical", "green", ":material/check_circle:"),
     "rounding": ("Rounding", "blue", ":material/approval:"),
     "undecided": ("Undecided", "orange", ":material/help:"),
     "different": ("Different", "red", ":material/error:"),
+    "sound": ("Sound", "green", ":material/check_circle:"),
+    "caution": ("Usable with care", "orange", ":material/warning:"),
+    "problem": ("Faulty", "red", ":material/error:"),
 }
 """A verdict as a word, a colour and a sign; the word always stands with the colour."""
 
@@ -37,11 +59,11 @@ def plain(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>~$:&])", r"\\\1", text.replace("\n", " "))
 
 
-def sentence(comparison: Comparison) -> None:
+def sentence(result: Result) -> None:
     """The verdict in one sentence with its number."""
-    _, colour, sign = SIGNS[comparison.verdict]
+    _, colour, sign = SIGNS[result.verdict]
     box = {"green": st.success, "blue": st.info, "orange": st.warning, "red": st.error}[colour]
-    word, rest = comparison.sentence.split(":", 1)
+    word, rest = result.sentence.split(":", 1)
     box(f"**{word}**:{plain(rest)}", icon=sign)
 
 
@@ -91,7 +113,7 @@ def findings(found: Sequence[Finding]) -> None:
                 st.json(finding.evidence)
 
 
-def table(frame: pd.DataFrame, name: str, *, numbers: Sequence[str] = (), document: Comparison | None = None) -> None:
+def table(frame: pd.DataFrame, name: str, *, numbers: Sequence[str] = (), document: Result | None = None) -> None:
     """A table with its downloads; `numbers` are shown in scientific notation, `document` is the whole result as JSON."""
     columns: dict[str, Any] = {name: st.column_config.NumberColumn(format="%.2e") for name in numbers if name in frame}
     if "words" in frame:

@@ -13,8 +13,11 @@ from ui.progress import working
 
 if TYPE_CHECKING:
     from bertlens.diagnose import Rows
+    from bertlens.judge.checkup import Checkup
     from bertlens.judge.comparison import Comparison
+    from bertlens.judge.matrix import Matrix
     from bertlens.judge.parting import Parting
+    from bertlens.judge.reload import Reload
     from bertlens.judge.sweep import Sweep
     from bertlens.read.slicing import Tensor
     from bertlens.run.progress import Progress
@@ -86,6 +89,33 @@ def index_or_slice(page: Page, texts: Texts, text: int, padding: str | int) -> R
         ("index", texts, text, padding),
         lambda progress: diagnose.index_or_slice(checkpoint, texts, text, padding=padding, progress=progress),
     )
+
+
+def check(page: Page) -> Checkup:
+    """What the checkpoint's files betray, with what the page's texts add."""
+    from bertlens import diagnose
+
+    def make(progress: Progress) -> Checkup:
+        return diagnose.check(page.name, progress=progress)
+
+    return _asked(page, f"Reading the files of {page.name}", ("check",), make)
+
+
+def weight_matrix(page: Page, module: str) -> Matrix:
+    """One weight with its spectrum."""
+    from bertlens import diagnose
+
+    return _asked(
+        page, "Decomposing the weight", ("matrix", module), lambda progress: diagnose.weight_matrix(page.name, module)
+    )
+
+
+def reload(page: Page) -> Reload:
+    """Two loads of the checkpoint on the page's first texts."""
+    from bertlens.judge.reload import MOST_TEXTS, load_twice
+
+    texts = page.texts[:MOST_TEXTS]
+    return _asked(page, "Loading twice", ("reload", texts), lambda progress: load_twice(page.name, texts, progress))
 
 
 def _asked(page: Page, what: str, values: Hashable, make: Callable[[Progress], T]) -> T:

@@ -17,6 +17,7 @@ PAGES = (
     ("app.py", "Home", ":material/home:"),
     ("pages/1_Batch_and_padding.py", "Batch and padding", ":material/compare_arrows:"),
     ("pages/2_Shapes.py", "Shapes", ":material/deployed_code:"),
+    ("pages/3_Checkpoint.py", "Checkpoint", ":material/inventory_2:"),
 )
 """Every page with its label and icon, in reading order."""
 

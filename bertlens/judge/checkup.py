@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from bertlens.judge.display import notebook
 from bertlens.judge.findings import Finding
 from bertlens.judge.load_report import Group
-from bertlens.judge.weights import Module
+from bertlens.judge.weights import STATES, Module
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,6 +47,12 @@ class Checkup:
         """ "problem", "caution" or "sound": that of the most serious finding."""
         severities = {finding.severity for finding in self.findings}
         return next((word for word in ("problem", "caution") if word in severities), "sound")
+
+    @property
+    def states(self) -> dict[str, int]:
+        """How many modules are in each state, from sound to lost."""
+        counted = Counter(module.state for module in self.modules)
+        return {state: counted[state] for state in STATES if counted[state]}
 
     @property
     def sentence(self) -> str:

@@ -9,7 +9,7 @@ from bertlens.judge.causes import Explanation
 from bertlens.judge.display import notebook
 from bertlens.judge.findings import Finding
 from bertlens.judge.measures import BOUND, Row
-from bertlens.judge.verdict import PLAUSIBLE, counts, overall, worst
+from bertlens.judge.verdict import CEILING, FOLLOWS, PLAUSIBLE, counts, overall, worst
 from bertlens.judge.wording import sentence
 
 if TYPE_CHECKING:
@@ -73,7 +73,12 @@ class Comparison:
             "innocent": [cause.to_dict() for cause in self.explanation.innocent],
             "findings": [finding.to_dict() for finding in self.findings],
             "notes": list(self.notes),
-            "rule": {"bound_eps_float64": BOUND, "plausible_eps": PLAUSIBLE},
+            "rule": {
+                "bound_eps_float64": BOUND,
+                "ceiling_eps_float64": CEILING,
+                "follows": FOLLOWS,
+                "plausible_eps": PLAUSIBLE,
+            },
             "environment": self.environment,
         }
         return {**shown, "against": self.against} if self.against else shown

@@ -6,19 +6,27 @@ Each test gives the probability that a fresh draw would look at least this extre
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 
 from bertlens.read.spectrum import Reading, Top
 
+TRAINED = 1e-6
+"""Below this probability under a fresh draw, all tests counted, structure means training."""
+
+FITS = 1e-3
+"""Above this probability a weight fits a fresh draw; between the two nothing is said."""
+
 SAMPLE = 16384
 """Entries whose law is compared in full; so few that float16 and bfloat16 rounding stays invisible."""
 
 
 SUMMED = 16
-"""A norm is judged only where so many squares are summed: of fewer the cube root is not normal."""
+"""Norms are judged only where so many squares are summed (of fewer the cube root is not normal), and too much evenness only
+among so many singular values."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,26 @@ LAWS = (
     _law("uniform", 0.0),
 )
 """What torch, transformers and TensorFlow draw from; Xavier and Kaiming are normal or uniform with a scale of their own."""
+
+
+@dataclass(frozen=True)
+class WeightState:
+    """Whether one weight was ever trained.
+
+    Attributes
+    ----------
+    state : "newly drawn", "trained", "cannot tell", "not finite" or "all zero"; for added rows see `untrained_rows`.
+    reason : one sentence with its numbers.
+    evidence : the numbers by name; what was not measured is not there.
+    """
+
+    state: str
+    reason: str
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"state": self.state, "reason": self.reason, "evidence": self.evidence}
 
 
 def upper_chi_square(value: float, freedom: float) -> float:
@@ -132,7 +160,7 @@ def structure(reading: Reading) -> dict[str, float]:
     """Tests of what training leaves in sums over rows and columns."""
     rows, columns = reading.shape
     return {
-        "mean": 2 * upper_normal(abs(reading.mean) / reading.rms * math.sqrt(rows * columns)),
+        "mean of all": 2 * upper_normal(abs(reading.mean) / reading.rms * math.sqrt(rows * columns)),
         "row norms": upper_normal(reading.row_norms) if columns >= SUMMED else 1.0,
         "column norms": upper_normal(reading.column_norms) if rows >= SUMMED else 1.0,
         "row means": upper_chi_square(reading.row_means, rows),
@@ -144,7 +172,7 @@ def spectral(top: Top, kurtosis: float) -> dict[str, float]:
     """Tests of what training leaves in the singular values."""
     return {
         "largest singular value": upper_tracy_widom(top.tracy_widom),
-        "evenness": upper_chi_square(*_john(top, kurtosis)),
+        "spread of the singular values": upper_chi_square(*_john(top, kurtosis)),
     }
 
 
@@ -153,11 +181,11 @@ def too_even(reading: Reading, top: Top) -> float:
     return min(
         upper_normal(-reading.row_norms) if reading.shape[1] >= SUMMED else 1.0,
         upper_normal(-reading.column_norms) if reading.shape[0] >= SUMMED else 1.0,
-        1 - upper_chi_square(*_john(top, reading.kurtosis)) if min(top.shape) > 1 else 1.0,
+        1 - upper_chi_square(*_john(top, reading.kurtosis)) if min(top.shape) >= SUMMED else 1.0,
     )
 
 
 def _john(top: Top, kurtosis: float) -> tuple[float, float]:
     """John's statistic as a chi-square and its degrees of freedom; entries that are not normal shift it (Wang and Yao 2013)."""
     short = min(top.shape)
-    return short / 2 * (top.evenness + short - (min(kurtosis, 3.0) - 3)), short * (short + 1) / 2 - 1
+    return short / 2 * (top.evenness + short - (kurtosis - 3) * (1 - 1 / short)), short * (short + 1) / 2 - 1

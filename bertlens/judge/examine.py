@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 from bertlens.judge import keys, settings, weights
@@ -16,23 +18,31 @@ from bertlens.run.dossier import Dossier
 from bertlens.run.progress import Progress, silent
 
 
-def examine(
-    dossier: Dossier, texts: Sequence[Any] | None = None, readout: Readout | None = None, progress: Progress = silent
-) -> Checkup:
+def examine(dossier: Dossier, readout: Readout | None = None, progress: Progress = silent) -> Checkup:
     """Ask every judge about one checkpoint; causes come before what follows from them."""
-    modules = weights.modules_of(dossier, progress)
-    found: list[Finding] = [
+    with ThreadPoolExecutor(1) as aside:  # hashing waits for the file as the judges do, and lets them run meanwhile
+        sha256 = aside.submit(digest, dossier.folder)
+        modules = weights.modules_of(dossier, progress)
+        findings = most_serious_first(_found(dossier, modules))
+        identity = {**_identity(dossier), "sha256": sha256.result()}
+    return Checkup(identity, findings, modules, groups(dossier.alignment), trusted(dossier, findings))
+
+
+def _found(dossier: Dossier, modules: Sequence[weights.Module]) -> list[Finding]:
+    return [
         *keys.of_keys(dossier),
         *weights.of_modules(dossier, modules),
         *settings.of_config(dossier),
         *weights.of_head(dossier, modules),
         *weights.of_pooler(dossier, modules),
     ]
-    findings = most_serious_first(found)
-    load_report = groups(dossier.alignment)
+
+
+def with_texts(checkup: Checkup, dossier: Dossier, texts: Sequence[Any], progress: Progress = silent) -> Checkup:
+    """A checkup with what texts add: two loads side by side, where something is drawn at random."""
     drawn = dossier.alignment.missing and not dossier.alignment.mismatched
-    reload = load_twice(str(dossier.folder), texts, progress) if texts and drawn else None
-    return Checkup(_identity(dossier), findings, modules, load_report, trusted(dossier, findings), reload=reload)
+    reload = load_twice(str(dossier.folder), texts, progress) if drawn else None
+    return replace(checkup, reload=reload)
 
 
 def trusted(dossier: Dossier, findings: Sequence[Finding]) -> dict[str, tuple[str, ...]]:
@@ -57,7 +67,6 @@ def _identity(dossier: Dossier) -> dict[str, Any]:
         "parameters": sum(_size(part.shape) for part in parts),
         "files": list(dossier.weights.files),
         "bytes": dossier.weights.size,
-        "sha256": digest(dossier.folder),
     }
 
 

@@ -8,20 +8,17 @@ them apart is structure: training writes directions into a matrix that independe
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import torch
 
 from bertlens.judge import draws
+from bertlens.judge.added_rows import untrained_rows
+from bertlens.judge.draws import FITS, TRAINED, WeightState
 from bertlens.read.spectrum import BLOCK, ROWS, Reading, Top, as_matrix, read, sampled, top
 
-TRAINED = 1e-6
-"""Below this probability under a fresh draw, all tests counted, structure means training."""
-
-FITS = 1e-3
-"""Above this probability a weight fits a fresh draw; between the two nothing is said."""
+__all__ = ["WeightState", "state_of", "untrained_rows"]
 
 EARLY = 1e-9
 """Below this probability a sampled block ends the reading: the rest is not looked at."""
@@ -32,27 +29,7 @@ SMALLEST = 256
 ALONE = 64
 """Rows and columns a matrix must have before it decides without any bias."""
 
-_TESTS = 13  # five sums, two tests of two spectra, the entries, three of evenness: the smallest probability counts so often
-
-
-@dataclass(frozen=True)
-class WeightState:
-    """Whether one weight was ever trained.
-
-    Attributes
-    ----------
-    state : "newly drawn", "trained", "cannot tell", "not finite" or "all zero".
-    reason : one sentence with its numbers.
-    evidence : the numbers by name; what was not measured is not there.
-    """
-
-    state: str
-    reason: str
-    evidence: dict[str, Any] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {"state": self.state, "reason": self.reason, "evidence": self.evidence}
+TESTS = 13  # five sums, two tests of two spectra, the entries, three of evenness: the smallest probability counts so often
 
 
 def state_of(
@@ -72,13 +49,10 @@ def state_of(
     initializer_range : the standard deviation the config names; reported next to the measured one, never decisive.
     padding_row : the row of an embedding that a fresh model sets to zero.
     """
-    numbers = [part for part in (weight, bias) if part is not None]
-    for part, name in zip(numbers, ("weight", "bias"), strict=False):
-        if bad := _not_finite(part):
-            return WeightState(
-                "not finite", f"{bad} of {part.numel()} numbers of the {name} are NaN or infinite.", {"bad": bad}
-            )
     matrix = as_matrix(weight)
+    for part, name in ((matrix, "weight"), (None if bias is None else as_matrix(bias), "bias")):
+        if part is not None and (bad := _not_finite(part)):
+            return WeightState("not finite", f"{bad} of {part.size} numbers of the {name} are NaN or infinite.", {"bad": bad})
     evidence: dict[str, Any] = {"shape": list(weight.shape), "bias": _bias(bias)}
     if not matrix.any():
         return WeightState("all zero", f"All {matrix.size} numbers of the weight are exactly zero.", evidence)
@@ -86,15 +60,27 @@ def state_of(
         return _norm(matrix, evidence)
     if kind == "embedding":
         matrix = _real_rows(matrix, padding_row, evidence)
+        if not matrix.size:
+            return WeightState("all zero", "Every row but the padding row is exactly zero.", evidence)
+    if _filled(matrix):
+        reason = (
+            f"Holds no numbers but {matrix.min():.4g}, {matrix.max():.4g} and 0: filled by a rule, neither drawn nor trained."
+        )
+        return WeightState("cannot tell", reason, evidence)
     return _matrix(matrix, bias, evidence, initializer_range)
 
 
-def _not_finite(part: torch.Tensor) -> int:
+def _filled(matrix: np.ndarray) -> bool:
+    """Whether a matrix is a constant, the identity, or signs: its extremes and zero are all it holds."""
+    low, high = matrix.min(), matrix.max()
+    return all(bool(((part == low) | (part == high) | (part == 0)).all()) for part in (matrix[:1], matrix[-1:], matrix))
+
+
+def _not_finite(part: np.ndarray) -> int:
     """How many numbers are NaN or infinite; the extremes alone say whether any is."""
-    flat = as_matrix(part)
-    if flat.size == 0 or (math.isfinite(flat.min()) and math.isfinite(flat.max())):
+    if part.size == 0 or (math.isfinite(part.min()) and math.isfinite(part.max())):
         return 0
-    return int(flat.size - np.isfinite(flat).sum())
+    return int(part.size - np.isfinite(part).sum())
 
 
 def _bias(bias: torch.Tensor | None) -> str:
@@ -132,19 +118,23 @@ def _matrix(
     matrix: np.ndarray, bias: torch.Tensor | None, evidence: dict[str, Any], initializer_range: float | None
 ) -> WeightState:
     """The rule for matrices, the cheapest tests first; what a sampled block already settles is not read further."""
+    largest = float(max(matrix.max(), -matrix.min()))
+    # fourth powers of anything in between fit float32; the scale of a weight says nothing, so another is as good
+    unit = 1.0 if 1e-8 < largest < 1e8 else 2.0 ** math.floor(math.log2(largest))
+    matrix = matrix if unit == 1 else matrix / matrix.dtype.type(unit)
     reading, seen = read(matrix), top(sampled(matrix, *BLOCK))
     chances = draws.structure(reading) | draws.spectral(seen, reading.kurtosis)
     evidence |= {
-        "std": reading.std,
-        **({"std_over_initializer_range": reading.std / initializer_range} if initializer_range else {}),
+        "std": reading.std * unit,
+        **({"std_over_initializer_range": reading.std * unit / initializer_range} if initializer_range else {}),
         "kurtosis": reading.kurtosis,
         "zeros": reading.zeros,
     }
     doubt = ""
-    if _TESTS * min(chances.values()) >= EARLY:
+    if TESTS * min(chances.values()) >= EARLY:
         if seen.shape != matrix.shape:
             seen = top(matrix)
-            chances |= {f"{name} of the whole": chance for name, chance in draws.spectral(seen, reading.kurtosis).items()}
+            chances |= {f"{name} (whole)": chance for name, chance in draws.spectral(seen, reading.kurtosis).items()}
         doubt = _doubt(matrix, reading, seen, evidence)
         if evidence["bias"] == "moved" and bias is not None and _as_linear_draws(matrix, bias, reading, evidence["law"]):
             evidence["bias"] = "as torch.nn.Linear draws it"
@@ -154,7 +144,7 @@ def _matrix(
         "tracy_widom": seen.tracy_widom,
         "spectrum_of": list(seen.shape),
         "test": test,
-        "probability": min(1.0, _TESTS * chances[test]),
+        "probability": min(1.0, TESTS * chances[test]),
     }
     return _ruled(evidence, doubt, matrix.shape)
 
@@ -164,9 +154,9 @@ def _doubt(matrix: np.ndarray, reading: Reading, seen: Top, evidence: dict[str, 
     evidence["law"], likely = draws.entries(matrix, reading)
     if reading.zeros > 10 + 1e-4 * matrix.size:
         return f"{reading.zeros} of {matrix.size} entries are exactly zero, as after pruning"
-    if _TESTS * draws.too_even(reading, seen) < FITS:
+    if TESTS * draws.too_even(reading, seen) < FITS:
         return "its rows or singular values are more equal than independent draws, as after an orthogonal initialisation"
-    if _TESTS * likely < FITS:
+    if TESTS * likely < FITS:
         return f"its entries follow no law that initialisers draw from (kurtosis {reading.kurtosis:.3f})"
     return ""
 
@@ -190,23 +180,25 @@ def _ruled(evidence: dict[str, Any], doubt: str, shape: tuple[int, ...]) -> Weig
     """The state that the numbers lead to, with its sentence."""
     least, bias = evidence["probability"], evidence["bias"]
     size = shape[0] * shape[1]
-    edge = f"largest singular value {evidence['edge_ratio']:.3f} of the edge of independent draws"
+    part = "" if tuple(evidence["spectrum_of"]) == shape else " of a sampled block"
+    edge = f"largest singular value{part} {evidence['edge_ratio']:.3f} of the edge of independent draws"
+    unlike = f"Unlike a fresh draw in its {evidence['test']} ({_chance(least)}); {edge}."
     if least < TRAINED or (least < FITS and bias == "moved"):
-        return WeightState("trained", f"{edge.capitalize()}; {evidence['test']}: {_chance(least)} for a fresh draw.", evidence)
+        return WeightState("trained", unlike, evidence)
     if least < FITS:
-        return WeightState("cannot tell", f"{evidence['test'].capitalize()}: {_chance(least)} for a fresh draw.", evidence)
+        return WeightState("cannot tell", f"{unlike} That is too little to call it trained.", evidence)
     if doubt:
-        return WeightState("cannot tell", f"Nothing in it needs training, but {doubt}.", evidence)
+        return WeightState("cannot tell", f"No direction stands out, yet it is no plain draw: {doubt}.", evidence)
     fits = f"{evidence['law']} entries, {edge}"
     if bias == "moved":
         return WeightState(
             "cannot tell", f"The weight fits a fresh draw ({fits}), but its bias was moved: trained little.", evidence
         )
     if size < SMALLEST or (bias == "none" and min(shape) < ALONE):
-        return WeightState(
-            "cannot tell", f"{shape[0]} x {shape[1]} numbers are too few to decide without a bias ({fits}).", evidence
-        )
-    also = {"none": "", "exactly zero": "; every bias exactly zero"}.get(bias, f"; bias {bias}")
+        return WeightState("cannot tell", f"{shape[0]} x {shape[1]} numbers are too few to decide ({fits}).", evidence)
+    # below this a change of one direction hides among the draws (Benaych-Georges and Nadakuditi 2012)
+    hidden = f"; without a bias a change below {size**-0.25:.1%} of it cannot be seen"
+    also = {"none": hidden, "exactly zero": "; every bias exactly zero"}.get(bias, f"; bias {bias}")
     return WeightState("newly drawn", f"Fits a fresh draw: {fits}{also}.", evidence)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bertlens.errors import BertlensError
 from bertlens.judge.findings import Finding, named
 from bertlens.judge.load_report import is_pooler, spoiled
 from bertlens.judge.settings import declares_pooling
@@ -66,20 +68,43 @@ class Module:
 
 def modules_of(dossier: Dossier, progress: Progress = silent) -> tuple[Module, ...]:
     """Every module of the encoder, then of the head, each judged from the values in the file; one tensor at a time."""
-    found: list[Module] = []
+    listed = list(_listed(dossier))
+    found = []
+    for done, (alignment, name, parts) in enumerate(listed):
+        progress(done, len(listed), "reading the weights")
+        found.append(_module(dossier, alignment, name, parts))
+    return tuple(found)
+
+
+def module_of(dossier: Dossier, name: str) -> Module:
+    """One module by its name.
+
+    Raises
+    ------
+    BertlensError
+        Where the model has none of that name.
+    """
+    listed = {module: (alignment, parts) for alignment, module, parts in _listed(dossier)}
+    if name not in listed:
+        near = difflib.get_close_matches(name, listed, n=1)
+        do = f"did you mean {near[0]}?" if near else "take one that the check lists"
+        raise BertlensError(f"cannot find a module in {dossier.name}", got=name[:120], do=do)
+    return _module(dossier, listed[name][0], name, listed[name][1])
+
+
+def _listed(dossier: Dossier) -> Iterator[tuple[Alignment, str, list[Part]]]:
+    """The modules of the encoder, then those that only the head has, with their tensors."""
+    seen: set[str] = set()
     for alignment in (dossier.alignment, dossier.head_alignment):
         if alignment is None:
             continue
-        seen = {name for module in found for name in module.names}
         prefix = f"{alignment.blueprint.model.base_model_prefix}."
         by_module: dict[str, list[Part]] = {}
         for part in alignment.blueprint.parts.values():
             if part.name.removeprefix(prefix) not in seen and part.name not in alignment.blueprint.tied:
                 by_module.setdefault(part.module, []).append(part)
-        for done, (name, parts) in enumerate(by_module.items()):
-            progress(done, len(by_module), "reading the weights")
-            found.append(_module(dossier, alignment, name, parts))
-    return tuple(found)
+        seen |= {part.name for parts in by_module.values() for part in parts}
+        yield from ((alignment, name, parts) for name, parts in by_module.items())
 
 
 def _module(dossier: Dossier, alignment: Alignment, name: str, parts: Sequence[Part]) -> Module:

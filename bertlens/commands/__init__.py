@@ -1,0 +1,1 @@
+"""Commands: one module each; every one is imported only as far as its arguments need."""

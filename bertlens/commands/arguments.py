@@ -1,0 +1,21 @@
+"""Arguments that commands share."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def checkpoint(command: argparse.ArgumentParser) -> None:
+    """What to look at, and how to answer."""
+    command.add_argument("checkpoint", metavar="CHECKPOINT", help="minilm (packaged), a folder, or a Hub id")
+    command.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    command.add_argument("--offline", action="store_true", help="ask nothing of the network")
+    command.add_argument("--device", default="cpu", help="cpu, cuda, mps; default cpu")
+    command.add_argument("--revision", help="branch, tag or commit of a Hub id")
+
+
+def texts(command: argparse.ArgumentParser, *, required: bool) -> None:
+    """A file of texts and where in it they stand."""
+    command.add_argument("--texts", required=required, metavar="FILE", help=".txt, .csv, .tsv, .jsonl or .parquet")
+    command.add_argument("--column", help="column or key with the text")
+    command.add_argument("--pair-column", help="column or key with the second sentence of a pair")

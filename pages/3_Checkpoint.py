@@ -1,0 +1,108 @@
+import shlex
+
+import streamlit as st
+
+from ui import address, blocks, questions
+from ui.frame import Page, section, show
+
+
+def trust(checkup) -> None:
+    from bertlens.show import checkpoint
+
+    st.subheader("Which outputs may be trusted", anchor="outputs")
+    st.caption("What hangs on which weight is read from the graph of a forward pass, not from names.")
+    blocks.table(checkpoint.outputs(checkup), "bertlens-outputs")
+
+
+def weights(given: Page, checkup) -> None:
+    from bertlens.show import checkpoint
+
+    st.subheader("All weights", anchor="weights")
+    st.caption(
+        "Each sign is one module, judged from its own numbers. Click one, or choose it below, to see its spectrum. "
+        "How the states are found, and how often they are wrong: `docs/untrained-weights.md`."
+    )
+    picked = st.plotly_chart(
+        checkpoint.weight_map(checkup),
+        key="figure_weights",
+        on_select=pick,
+        selection_mode="points",
+        config={"displaylogo": False},
+    )
+    del picked  # the callback has taken it
+    with st.expander("The same as a table", icon=":material/table:"):
+        blocks.table(checkpoint.modules(checkup), "bertlens-weights", document=checkup)
+    with section():
+        spectrum(given, checkup)
+
+
+def pick() -> None:
+    points = st.session_state["figure_weights"]["selection"]["points"]
+    if points:
+        address.change(module=str(points[0]["customdata"][0]))
+
+
+def spectrum(given: Page, checkup) -> None:
+    from bertlens.show import checkpoint
+
+    names = [module.name for module in checkup.modules if drawable(module)]
+    if not names:
+        return
+    worst = next((module.name for module in checkup.modules if module.state == "newly drawn" and drawable(module)), names[0])
+    asked = address.value("module")
+    shown = asked if asked in names else worst
+    chosen = address.widget(st.selectbox, "Weight", "module", shown=shown, options=names, to_text=lambda name: str(name or ""))
+    if asked and asked not in names:
+        known = [module for module in checkup.modules if module.name == asked]
+        st.caption(blocks.plain(f"{asked}: {known[0].reason if known else 'no such weight in this checkpoint.'}"))
+    found = questions.weight_matrix(given, chosen)
+    st.markdown(blocks.plain(found.sentence))
+    blocks.figure(checkpoint.spectrum(found), "bertlens-spectrum", found.to_frame())
+
+
+def drawable(module) -> bool:
+    return module.kind in ("linear", "embedding") and module.state in ("trained", "cannot tell", "newly drawn")
+
+
+def loading(given: Page, checkup) -> None:
+    from bertlens.show import checkpoint
+
+    st.subheader("What loading does", anchor="loading")
+    if not checkup.load_report:
+        st.markdown("Every tensor of the file has its place in the model, and every tensor of the model is in the file.")
+        return
+    blocks.table(checkpoint.load_report(checkup), "bertlens-load-report")
+    if checkup.reload is None and any(group.state == "missing" for group in checkup.load_report):
+        proof = questions.reload(given)
+        st.markdown(f"**Two loads, the same texts.** {blocks.plain(proof.sentence)}")
+        blocks.table(proof.to_frame(), "bertlens-two-loads", numbers=("max_abs",))
+
+
+def python(given: Page, checkup) -> None:
+    from bertlens.show.inspection import inspection_script
+
+    names = [module.name for module in checkup.modules if module.kind == "linear"]
+    chosen = address.value("module") or next((name for name in names if "pooler" in name), names[0] if names else "")
+    blocks.same_in_python(inspection_script(given.name, chosen), f"bertlens check {shlex.quote(given.name)}", "bertlens_check")
+
+
+def files(checkup) -> None:
+    from bertlens.show import checkpoint
+
+    st.subheader("What the files say", anchor="files")
+    blocks.table(checkpoint.facts(checkup), "bertlens-facts")
+
+
+def content(given: Page) -> None:
+    checkup = questions.check(given)
+    blocks.sentence(checkup)
+    blocks.findings(checkup.findings)
+    trust(checkup)
+    weights(given, checkup)
+    with section():
+        loading(given, checkup)
+    files(checkup)
+    python(given, checkup)
+
+
+show("Checkpoint", "Which weights are real, which were never there, which were never trained?", content)
