@@ -66,7 +66,7 @@ def _fold(work: Work, flag: str, value: bool | None) -> None:
             "strip_accents": None,
             "lowercase": None,
         }
-        config = work.draft.document("tokenizer_config.json")
+        config = work.draft.look("tokenizer_config.json")
         step |= {"lowercase": bool(config.get("do_lower_case")), "strip_accents": config.get("strip_accents")}
         work.set("tokenizer.json", "normalizer", to=step)
         work.done.append("Gave tokenizer.json BERT's normaliser, which it lacked.")

@@ -40,7 +40,7 @@ def replace_or_drop(work: Work) -> None:
 def _adopt(work: Work) -> None:
     parts = work.source.encoder.parts
     names = modules(parts, [name for name in parts if is_pooler(name)])
-    work.take(names)
+    work.take(names, proven=True)
     taken = ", ".join(work.key_of(name) for name in names)
     work.done.append(
         f"Took {taken} from {work.named_base().name}, where they are trained. They were trained on the hidden states of that "

@@ -34,9 +34,7 @@ def fit(work: Work) -> None:
     names = type(config).attribute_map
     for key, value in wanted.items():
         old = getattr(work.source.config, key)
-        own = next(
-            (name for name in (key, names.get(key, key)) if name in work.draft.document("config.json")), names.get(key, key)
-        )
+        own = next((name for name in (key, names.get(key, key)) if name in work.draft.look("config.json")), names.get(key, key))
         work.set("config.json", own, to=value)
         work.done.append(f"Set {own} in config.json to {value}, as the file has it; it was {old}.")
     if "hidden_size" in wanted:

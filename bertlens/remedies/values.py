@@ -10,7 +10,7 @@ from bertlens.judge.keys import SLOTS
 from bertlens.judge.load_report import is_pooler
 from bertlens.judge.settings import HALF
 from bertlens.judge.weights import BROKEN, HUGE
-from bertlens.remedies.work import Work, modules
+from bertlens.remedies.work import Work, modules, states
 
 
 def widen(work: Work) -> None:
@@ -54,7 +54,7 @@ def from_base(work: Work) -> None:
         )
     work.same_make()
     work.take(names)
-    whole = len(names) == sum(not is_pooler(name) for name in source.encoder.parts)
+    whole = len(names) >= sum(not is_pooler(name) for name in source.encoder.parts)
     end = "The result is that model." if whole else "What training changed in them here is lost."
     work.done.append(f"Took {len(names)} tensors from {work.named_base().name}, first {names[0]}. {end}")
 
@@ -67,7 +67,18 @@ def _lost(work: Work) -> list[str]:
     of = {m.name for m in work.before.modules if m.state in bad or m.evidence.get("largest_entry", 0.0) > HUGE}
     of -= {m.name for m in work.before.modules if m.state == "all zero" and "token_type" in m.name}
     names = [name for name in parts if parts[name].module in of or name in alignment.newly_initialised]
-    return [name for name in modules(parts, names) if not is_pooler(name)]
+    names = [name for name in modules(parts, names) if not is_pooler(name)]
+    return [*names, *_trained_pooler(work)] if random else names
+
+
+def _trained_pooler(work: Work) -> list[str]:
+    """The pooler, where the base has one that is worth taking along with everything else."""
+    poolers = [name for name in work.source.encoder.parts if is_pooler(name)]
+    held = work.base is not None and all(name in work.base.alignment.loaded for name in poolers)
+    if not held or work.base is None:
+        return []
+    found = states(work.base, poolers)
+    return poolers if all(state.state == "trained" for state in found.values()) else []
 
 
 def scalars(work: Work) -> None:

@@ -56,13 +56,11 @@ class Work:
     def set(self, document: str, *path: str | int, to: Any) -> bool:
         """Set a value in a document, at a path of keys and indices; False where it stands there already."""
         *way, last = path
-        inner = self.draft.document(document)
-        for key in way:
-            inner = inner[key]
-        there = last < len(inner) if isinstance(inner, list) and isinstance(last, int) else last in inner
-        if there and inner[last] == to and type(inner[last]) is type(to):
+        found = _inner(self.draft.look(document), way)
+        there = isinstance(found, list) or last in found
+        if there and found[last] == to and type(found[last]) is type(to):
             return False
-        inner[last] = to
+        _inner(self.draft.document(document), way)[last] = to
         where = "".join(f"[{key!r}]" for key in path)
         self.edits.setdefault(document, []).append(f"document{where} = {to!r}")
         return True
@@ -99,8 +97,8 @@ class Work:
         if file is not None:
             self.draft.files[place] = self.replaced[place] = file
 
-    def take(self, names: Iterable[str]) -> None:
-        """Take tensors of the encoder from the base, if they fit and were trained there."""
+    def take(self, names: Iterable[str], proven: bool = False) -> None:
+        """Take tensors of the encoder from the base, if they fit and were trained there; `proven`: beyond doubt."""
         base, parts = self.named_base(), self.source.encoder.parts
         wanted = list(names)
         for name in wanted:
@@ -110,10 +108,10 @@ class Work:
             if (held := base.weights.entries[key].shape) != parts[name].shape:
                 raise self.refuse(f"{name} of shape {list(held)} in the base", expected=str(list(parts[name].shape)))
         for name, state in states(base, wanted).items():
-            if state.state in ("newly drawn", "not finite") or (state.state == "all zero" and "token_type" not in name):
-                raise self.refuse(
-                    f"a base whose own {name} is of no use ({state.state}): {state.reason}", do="name another base"
-                )
+            bad = state.state in ("newly drawn", "not finite") or (state.state == "all zero" and "token_type" not in name)
+            if bad or (proven and state.state != "trained"):
+                got = f"a base whose own {name} is no better ({state.state}: {state.reason})"
+                raise self.refuse(got, do="name another base")
         self._put({self.key_of(name): base.alignment.loaded[name] for name in wanted})
 
     @property
@@ -155,6 +153,12 @@ class Work:
 
 def _cast(base: Dossier, key: str, dtype: str) -> Callable[[], torch.Tensor]:
     return lambda: base.weights.tensor(key).to(getattr(torch, dtype))
+
+
+def _inner(document: Any, path: Sequence[str | int]) -> Any:
+    for key in path:
+        document = document[key]
+    return document
 
 
 def states(dossier: Dossier, names: Sequence[str]) -> dict[str, WeightState]:

@@ -90,12 +90,14 @@ class Draft:
         self.tensors[key] = replace(old, make=lambda: make(old.make()), **planned)
         self.rewritten = True
 
+    def look(self, name: str) -> Any:
+        """A document as it will be, not to be changed; {} where there is none."""
+        found = self.changed.get(name, self.source.documents.json(name))
+        return {} if found is None else found
+
     def document(self, name: str) -> Any:
-        """A document that may be changed, {} where there was none."""
-        if name not in self.changed:
-            found = self.source.documents.json(name)
-            self.changed[name] = {} if found is None else copy.deepcopy(found)
-        return self.changed[name]
+        """A document that is about to be changed, {} where there was none; it is written anew."""
+        return self.changed.setdefault(name, copy.deepcopy(self.look(name)))
 
     def place(self, name: str) -> str:
         """Where a document belongs in the new folder."""
