@@ -15,7 +15,7 @@ Curve = tuple[str, list[float], list[float]]
 
 def figure(table: pd.DataFrame) -> str:
     """Two panels: a change of one direction by its size, and a pooler by its steps of fine-tuning."""
-    strengths = table[(table.study == "changed") & (table["what"] == "rank 1")]
+    strengths = table[(table.study == "changed") & (table["what"] == "rank 1") & (table.strength >= 0.01)]
     sizes = [curve(group, str(shape), "strength") for shape, group in strengths.groupby("shape", sort=False)]
     tuned = table[(table.study == "pooler") & (table.steps > 0)]
     steps = []
@@ -25,10 +25,10 @@ def figure(table: pd.DataFrame) -> str:
             both = runs.groupby("steps", as_index=False)[["draws", "newly_drawn"]].sum()  # both kinds of label
             steps.append(curve(both, f"{bias}, {rate:g}", "steps"))
     panels = [
-        panel(0, "A draw with one direction more", "size of the change over the weight", sizes, (1e-4, 1)),
+        panel(0, "A draw with one direction more", "size of the change over the weight", sizes, (0.01, 1)),
         panel(LEFT + WIDTH + GAP, "A pooler (384 x 384), fine-tuned", "steps of AdamW", steps, (1, 3000)),
     ]
-    size = f'width="{2 * (LEFT + WIDTH) + GAP + 20}" height="{TOP + HEIGHT + 60}"'
+    size = f'width="{2 * (LEFT + WIDTH) + GAP + 20}" height="{TOP + HEIGHT + 66 + 16 * len(sizes)}"'
     style = 'font-family="sans-serif" font-size="12"'
     lines = [f'<svg xmlns="http://www.w3.org/2000/svg" {size} {style}>', '<rect width="100%" height="100%" fill="white"/>']
     return "\n".join([*lines, *panels, "</svg>\n"])
@@ -63,7 +63,7 @@ def panel(left: float, title: str, axis: str, curves: list[Curve], ends: tuple[f
         look = f'stroke="{COLOURS[index % len(COLOURS)]}" stroke-width="2" stroke-dasharray="{DASHES[index % len(DASHES)]}"'
         points = " ".join(place(x, y) for x, y in zip(xs, ys, strict=True))
         parts.append(f'<polyline points="{points}" fill="none" {look}/>')
-        y = TOP + HEIGHT / 2 + 16 * index - 8 * len(curves) + 20
+        y = bottom + 62 + 16 * index
         parts.append(f'<line x1="{corner + 10}" x2="{corner + 40}" y1="{y}" y2="{y}" {look}/>')
         parts.append(f'<text x="{corner + 46}" y="{y + 4}">{name}</text>')
     return "\n".join(parts)

@@ -18,7 +18,7 @@ Layers = list[dict[str, Tensor]]
 @pytest.fixture(scope="module")
 def trained(minilm: Checkpoint) -> Layers:
     """Six layers of 12 heads of 32."""
-    return projections(minilm.model)
+    return projections(dict(minilm.model.named_parameters()))
 
 
 def units(layers: Layers, order: Tensor) -> Layers:
@@ -95,7 +95,7 @@ def test_random_matrices_tell_nothing(width: int) -> None:
 
 
 def test_random_checkpoints_of_every_family_tell_nothing(checkpoint: Checkpoint) -> None:
-    layers = projections(checkpoint.model)
+    layers = projections(dict(checkpoint.model.named_parameters()))
     kind = checkpoint.architecture.kind
     assert len(layers) == (1 if kind == "albert" else checkpoint.architecture.layers)
     names = {"value", "output"} if kind == "modernbert" else set(SIDES)
@@ -107,7 +107,7 @@ def test_random_checkpoints_of_every_family_tell_nothing(checkpoint: Checkpoint)
 def test_the_fused_matrix_is_split_as_the_model_splits_it(loaded: Loaded) -> None:
     model = loaded("modernbert").model
     (fused,) = [weight for name, weight in model.named_parameters() if name.endswith("layers.1.attn.Wqkv.weight")]
-    assert torch.equal(projections(model)[1]["value"], fused[64:])
+    assert torch.equal(projections(dict(model.named_parameters()))[1]["value"], fused[64:])
 
 
 def drift(kind: str, width: int) -> Tensor:
@@ -164,4 +164,4 @@ def test_one_broken_matrix_does_not_hide_the_others(trained: Layers) -> None:
 def test_a_wrong_config_is_contradicted_by_the_weights(minilm: Checkpoint, copy_of: Folder) -> None:
     wrong = bertlens.load(str(copy_of(minilm.folder, num_attention_heads=6)))
     assert wrong.architecture.heads == 6, "the premise: it loads without a word"
-    assert head_size(projections(wrong.model)).heads == minilm.architecture.heads == 12
+    assert head_size(projections(dict(wrong.model.named_parameters()))).heads == minilm.architecture.heads == 12

@@ -106,6 +106,30 @@ def test_padding_on_the_left_in_tokenizer_json(minilm_copy: Path) -> None:
     assert told.evidence["source"] == "tokenizer.json padding.direction"
 
 
+def test_special_tokens_under_two_names(minilm_copy: Path) -> None:
+    state(minilm_copy, "special_tokens_map.json", sep_token="[MASK]")
+    assert severities(of_tokenizer(opened(minilm_copy)))["wrong-vocabulary"] == "caution"
+
+
+def test_segments_that_the_model_does_not_have(family_folder: Folder) -> None:
+    assert of_tokenizer(opened(family_folder("bert", type_vocab_size=2))) == []
+    told = one(of_tokenizer(opened(family_folder("bert", type_vocab_size=1))), "segment-ids-wrong")
+    assert told.severity == "problem" and told.affects == ("pairs of texts",)
+
+
+def test_single_texts_in_the_second_segment(minilm_copy: Path) -> None:
+    state(minilm_copy, "tokenizer_config.json", tokenizer_class="PreTrainedTokenizerFast")
+    state(minilm_copy, "tokenizer_config.json", model_input_names=["input_ids", "token_type_ids", "attention_mask"])
+    assert severities(of_tokenizer(opened(minilm_copy))) == {}
+
+    def move(document: dict[str, Any]) -> None:
+        for step in document["post_processor"]["single"]:
+            next(iter(step.values()))["type_id"] = 1
+
+    edit(minilm_copy, "tokenizer.json", move)
+    assert severities(of_tokenizer(opened(minilm_copy)))["segment-ids-wrong"] == "problem"
+
+
 class TestDialects:
     def test_a_normaliser_that_keeps_what_the_flag_lower_cases(self, minilm_copy: Path) -> None:
         edit(minilm_copy, "tokenizer.json", lambda document: document["normalizer"].update(lowercase=False))

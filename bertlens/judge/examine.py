@@ -9,9 +9,15 @@ from typing import Any
 
 from bertlens.judge import keys, settings, weights
 from bertlens.judge.checkup import Checkup
+from bertlens.judge.corpus import of_texts
+from bertlens.judge.facts import facts
 from bertlens.judge.findings import Finding, most_serious_first
+from bertlens.judge.lengths import of_lengths
 from bertlens.judge.load_report import groups
+from bertlens.judge.recipe import of_recipe
 from bertlens.judge.reload import load_twice
+from bertlens.judge.token_rows import of_rows, untrained_tokens
+from bertlens.judge.tokenizer import of_tokenizer
 from bertlens.read.readout import Readout
 from bertlens.run.checkpoint import digest
 from bertlens.run.dossier import Dossier
@@ -23,26 +29,34 @@ def examine(dossier: Dossier, readout: Readout | None = None, progress: Progress
     with ThreadPoolExecutor(1) as aside:  # hashing waits for the file as the judges do, and lets them run meanwhile
         sha256 = aside.submit(digest, dossier.folder)
         modules = weights.modules_of(dossier, progress)
-        findings = most_serious_first(_found(dossier, modules))
+        findings = most_serious_first(_found(dossier, modules, readout))
         identity = {**_identity(dossier), "sha256": sha256.result()}
-    return Checkup(identity, findings, modules, groups(dossier.alignment), trusted(dossier, findings))
+    return Checkup(identity, findings, modules, groups(dossier.alignment), trusted(dossier, findings), facts(dossier))
 
 
-def _found(dossier: Dossier, modules: Sequence[weights.Module]) -> list[Finding]:
+def _found(dossier: Dossier, modules: Sequence[weights.Module], readout: Readout | None) -> list[Finding]:
+    """Findings in the order of their reach: what spoils everything, then single outputs, then what lies in wait."""
     return [
         *keys.of_keys(dossier),
         *weights.of_modules(dossier, modules),
         *settings.of_config(dossier),
+        *of_tokenizer(dossier),
         *weights.of_head(dossier, modules),
+        *of_rows(dossier, untrained_tokens(dossier)),
         *weights.of_pooler(dossier, modules),
+        *of_lengths(dossier),
+        *of_recipe(dossier, readout),
     ]
 
 
 def with_texts(checkup: Checkup, dossier: Dossier, texts: Sequence[Any], progress: Progress = silent) -> Checkup:
-    """A checkup with what texts add: two loads side by side, where something is drawn at random."""
+    """A checkup with what texts add: what the tokenizer does to them, and two loads where something is drawn at random."""
+    states = untrained_tokens(dossier)
+    rows = {token: number for token, (number, state) in states.items() if state.state != "trained"}
+    findings = most_serious_first([*checkup.findings, *of_texts(dossier, texts, rows)])
     drawn = dossier.alignment.missing and not dossier.alignment.mismatched
     reload = load_twice(str(dossier.folder), texts, progress) if drawn else None
-    return replace(checkup, reload=reload)
+    return replace(checkup, findings=findings, outputs=trusted(dossier, findings), reload=reload)
 
 
 def trusted(dossier: Dossier, findings: Sequence[Finding]) -> dict[str, tuple[str, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from bertlens.errors import BertlensError
@@ -49,6 +49,10 @@ class Fact:
     name: str
     value: Any
     source: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
 
 
 def facts(dossier: Dossier) -> tuple[Fact, ...]:

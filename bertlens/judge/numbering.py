@@ -29,9 +29,12 @@ USUAL = {
 """The model inside the tokenizer of a family's published checkpoints. Others are allowed: alone it proves nothing."""
 
 
-def of_numbering(dossier: Dossier, vocabulary: Vocabulary) -> list[Finding]:
-    """Tokens without a row, rows without a token, and files that give one token two ids."""
-    found = [*_out_of_range(dossier, vocabulary), *_spare(dossier, vocabulary), *_lines(dossier), *_two_files(dossier)]
+def of_numbering(dossier: Dossier, vocabulary: Vocabulary, proven: bool = False) -> list[Finding]:
+    """Tokens without a row, rows without a token, and files that give one token two ids.
+
+    Where the weights prove the vocabulary as it is loaded, another file's numbering endangers only who reads that file.
+    """
+    found = [*_out_of_range(dossier, vocabulary), *_spare(dossier, vocabulary), *_lines(dossier), *_two_files(dossier, proven)]
     return [*found, *_recorded(dossier, vocabulary), *_appended(dossier, vocabulary), *_config(dossier, vocabulary)]
 
 
@@ -142,7 +145,7 @@ def _lines(dossier: Dossier) -> list[Finding]:
     return [named("wrong-vocabulary", severity, evidence, ("every output",) if alone else ("readers of vocab.txt",), title)]
 
 
-def _two_files(dossier: Dossier) -> list[Finding]:
+def _two_files(dossier: Dossier, proven: bool) -> list[Finding]:
     """vocab.txt and tokenizer.json that number the same tokens differently."""
     lines, held = vocabularies.in_lines(dossier.documents), vocabularies.in_json(dossier.documents)
     added = vocabularies.added_in_json(dossier.documents)
@@ -152,15 +155,17 @@ def _two_files(dossier: Dossier) -> list[Finding]:
     moved = {token: pair for token, pair in both.items() if pair[0] != pair[1]}
     strangers = len(lines) - len(both)
     evidence: dict[str, Any] = {"vocab.txt": len(lines), "tokenizer.json": len(held), "common": len(both)}
+    severity, affects = ("caution", ("readers of vocab.txt",)) if proven else ("problem", ("every output",))
+    which = "the weights side with tokenizer.json, which is the one loaded" if proven else "one is wrong"
     if moved:
         step, times = Counter(one - two for one, two in moved.values()).most_common(1)[0]
         how = f", {times:,} of them by {step:+d}" if times > len(moved) / 2 else ""
-        title = f"vocab.txt and tokenizer.json number {len(moved):,} of {len(both):,} tokens differently{how}: one is wrong"
+        title = f"vocab.txt and tokenizer.json number {len(moved):,} of {len(both):,} tokens differently{how}: {which}"
         evidence |= {"moved": len(moved), "examples": {token: list(moved[token]) for token in some(list(moved))}}
-        return [named("wrong-vocabulary", "problem", evidence, ("every output",), title)]
+        return [named("wrong-vocabulary", severity, evidence, affects, title)]
     if strangers > max(PADDED, len(lines) // 10):
-        title = f"vocab.txt and tokenizer.json share only {len(both):,} of {len(lines):,} tokens: they belong to two models"
-        return [named("wrong-vocabulary", "problem", evidence, ("every output",), title)]
+        title = f"vocab.txt and tokenizer.json share only {len(both):,} of {len(lines):,} tokens: {which}"
+        return [named("wrong-vocabulary", severity, evidence, affects, title)]
     return []
 
 

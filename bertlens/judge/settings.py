@@ -11,6 +11,8 @@ import torch
 import transformers
 
 from bertlens.judge.findings import Finding, named
+from bertlens.judge.heads import head_size
+from bertlens.read.projections import NAME, projections
 from bertlens.run import blueprint
 from bertlens.run.dossier import Dossier
 
@@ -19,6 +21,12 @@ PUBLISHED_EPS = {"roberta": 1e-5, "xlm-roberta": 1e-5, "camembert": 1e-5, "mpnet
 
 PUBLISHED_ACT = {"albert": ("gelu", "gelu_new")}
 """hidden_act of published models where there are several."""
+
+PUBLISHED_HEAD_SIZES = (26, 32, 64, 128)
+"""Units of one attention head in published encoders: TinyBERT, MiniLM, nearly all, ALBERT-xlarge."""
+
+PUBLISHED_HEAD_FROM = 256
+"""Narrower models are made for tests, with heads of any size."""
 
 HALF = ("float16", "bfloat16")
 QUANTISED = ("int8", "uint8", "float8_e4m3fn", "float8_e5m2")
@@ -31,6 +39,7 @@ def of_config(dossier: Dossier) -> list[Finding]:
     return [
         *_quantised(dossier),
         *_family(dossier),
+        *_heads(dossier),
         *_adapter(dossier),
         *_scalars(dossier),
         *_half(dossier),
@@ -112,6 +121,22 @@ def _signs(dossier: Dossier) -> list[str]:
         if not bool(table[1].any()):
             signs.append("row 1 of its positions is zero, which RoBERTa keeps for padding")
     return signs
+
+
+def _heads(dossier: Dossier) -> Iterator[Finding]:
+    """A head count that the weights contradict; where they do not tell, one that no published encoder of the size has."""
+    wanted = [name for name in dossier.alignment.loaded if NAME.fullmatch(name) or "position_embeddings" in name]
+    found = head_size(projections({name: dossier.weights.tensor(dossier.alignment.loaded[name]).float() for name in wanted}))
+    heads, hidden = int(dossier.config.num_attention_heads), int(dossier.config.hidden_size)
+    evidence = {"config_heads": heads, "head_size": hidden // heads, "weights_heads": found.heads, "margin": found.margin}
+    if found.heads is not None and found.heads != heads:
+        title = f"The config says {heads} attention heads, the weights were trained with {found.heads}"
+        remedy = f"Set num_attention_heads to {found.heads} in config.json. {found.sentence}"
+        finding = named("head-count-wrong", "problem", evidence, ("everything",), title)
+        yield replace(finding, remedy=remedy, code=f"config.num_attention_heads = {found.heads}")
+    elif found.heads is None and hidden >= PUBLISHED_HEAD_FROM and hidden // heads not in PUBLISHED_HEAD_SIZES:
+        title = f"{heads} attention heads of {hidden // heads} are unusual, and these weights do not tell the right number"
+        yield named("head-count-wrong", "caution", evidence, ("everything",), title)
 
 
 def _adapter(dossier: Dossier) -> Iterator[Finding]:

@@ -20,7 +20,8 @@ def of_special_tokens(dossier: Dossier, vocabulary: Vocabulary) -> list[Finding]
     template = _template(dossier, vocabulary)
     grave = any(finding.severity == "problem" for finding in template)
     around = [] if grave else _around(dossier, vocabulary)
-    return [*template, *around, *_padding_id(dossier, vocabulary), *_side(dossier, vocabulary)]
+    found = [*template, *around, *_names(dossier, vocabulary), *_segments(dossier, vocabulary)]
+    return [*found, *_padding_id(dossier, vocabulary), *_side(dossier, vocabulary)]
 
 
 def template_ids(documents: Documents) -> dict[str, list[int]]:
@@ -114,6 +115,44 @@ def _added_by_hand(dossier: Dossier, vocabulary: Vocabulary) -> str:
         "    special_tokens=[(cls, tokenizer.cls_token_id), (sep, tokenizer.sep_token_id)])\n"
         "tokenizer.save_pretrained(folder)"
     )
+
+
+def _names(dossier: Dossier, vocabulary: Vocabulary) -> list[Finding]:
+    """Special tokens that a file calls otherwise than the loaded tokenizer."""
+    loaded = {name: token for name, (token, _) in vocabulary.named().items()}
+    differ = {}
+    for file in ("special_tokens_map.json", "tokenizer_config.json"):
+        for name, token in loaded.items():
+            stated = dossier.documents[file].get(f"{name}_token")
+            content = stated.get("content") if isinstance(stated, dict) else stated
+            if isinstance(content, str) and content != token:
+                differ[f"{name}_token in {file}"] = {"file": content, "as_loaded": token}
+    if not differ:
+        return []
+    words = ", ".join(f"{place} is {pair['file']}, as loaded {pair['as_loaded']}" for place, pair in differ.items())
+    title = f"The files do not call the special tokens by the same names: {words}"
+    return [named("wrong-vocabulary", "caution", {"names": differ}, ("other readers of these files",), title)]
+
+
+def _segments(dossier: Dossier, vocabulary: Vocabulary) -> list[Finding]:
+    """Segment ids that the tokenizer hands to the model and that the model has no row for, or was not trained with."""
+    kinds = int(getattr(dossier.config, "type_vocab_size", 0) or 0)
+    if vocabulary.pipeline is None or not kinds or "token_type_ids" not in vocabulary.tokenizer.model_input_names:
+        return []
+    try:
+        single, pair = (vocabulary.pipeline.encode(*texts).type_ids for texts in (("a",), ("a", "b")))
+    except Exception:  # tokenizers raises bare Exception
+        return []
+    evidence = {"single": single, "pair": pair, "type_vocab_size": kinds}
+    if max(pair) >= kinds:
+        title = (
+            f"The tokenizer gives a second text segment {max(pair)}, the model has {kinds} segment type: pairs raise an error"
+        )
+        return [named("segment-ids-wrong", "problem", evidence, ("pairs of texts",), title)]
+    if max(single) > 0:
+        title = f"The tokenizer puts single texts into segment {max(single)}, which belongs to the second text of a pair"
+        return [named("segment-ids-wrong", "problem", evidence, ("every output",), title)]
+    return []
 
 
 def _padding_id(dossier: Dossier, vocabulary: Vocabulary) -> list[Finding]:

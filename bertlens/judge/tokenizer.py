@@ -6,6 +6,7 @@ from bertlens.errors import BertlensError
 from bertlens.judge import vocabulary as vocabularies
 from bertlens.judge.dialects import of_dialects
 from bertlens.judge.findings import Finding
+from bertlens.judge.kinship import measure, of_kinship
 from bertlens.judge.letters import of_letters
 from bertlens.judge.numbering import of_absence, of_numbering, of_refusal
 from bertlens.judge.special_tokens import of_special_tokens
@@ -20,9 +21,13 @@ def of_tokenizer(dossier: Dossier) -> list[Finding]:
         return [of_refusal(error)]
     if vocabulary is None:
         return [of_absence(dossier)]
-    return [
+    kinship = measure(dossier, vocabulary)
+    found = [
         *of_letters(dossier, vocabulary),
-        *of_numbering(dossier, vocabulary),
+        *of_numbering(dossier, vocabulary, proven=kinship is not None and kinship.verdict == "aligned"),
+        *of_kinship(kinship),
         *of_special_tokens(dossier, vocabulary),
         *of_dialects(dossier, vocabulary),
     ]
+    # Where one id is found twice the first is told: the gravest, and among those the one that names a file.
+    return sorted(found, key=lambda finding: ("problem", "caution", "note").index(finding.severity))

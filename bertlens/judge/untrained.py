@@ -50,10 +50,16 @@ def state_of(
     padding_row : the row of an embedding that a fresh model sets to zero.
     """
     matrix = as_matrix(weight)
+    largest = 0.0
     for part, name in ((matrix, "weight"), (None if bias is None else as_matrix(bias), "bias")):
-        if part is not None and (bad := _not_finite(part)):
-            return WeightState("not finite", f"{bad} of {part.size} numbers of the {name} are NaN or infinite.", {"bad": bad})
-    evidence: dict[str, Any] = {"shape": list(weight.shape), "bias": _bias(bias)}
+        if part is not None and part.size:
+            largest = max(largest, float(part.max()), -float(part.min()))  # NaN and Inf pass through the extremes
+            if not math.isfinite(float(part.max()) + float(part.min())):
+                bad = int(part.size - np.isfinite(part).sum())
+                return WeightState(
+                    "not finite", f"{bad} of {part.size} numbers of the {name} are NaN or infinite.", {"bad": bad}
+                )
+    evidence: dict[str, Any] = {"shape": list(weight.shape), "bias": _bias(bias), "largest": largest}
     if not matrix.any():
         return WeightState("all zero", f"All {matrix.size} numbers of the weight are exactly zero.", evidence)
     if kind == "norm":
@@ -74,13 +80,6 @@ def _filled(matrix: np.ndarray) -> bool:
     """Whether a matrix is a constant, the identity, or signs: its extremes and zero are all it holds."""
     low, high = matrix.min(), matrix.max()
     return all(bool(((part == low) | (part == high) | (part == 0)).all()) for part in (matrix[:1], matrix[-1:], matrix))
-
-
-def _not_finite(part: np.ndarray) -> int:
-    """How many numbers are NaN or infinite; the extremes alone say whether any is."""
-    if part.size == 0 or (math.isfinite(part.min()) and math.isfinite(part.max())):
-        return 0
-    return int(part.size - np.isfinite(part).sum())
 
 
 def _bias(bias: torch.Tensor | None) -> str:

@@ -188,8 +188,8 @@ def some(values: Sequence[Any], number: int = 5) -> list[Any]:
 
 def spread(values: Sequence[Any], number: int) -> list[Any]:
     """At most `number` of them from all over, always the same ones."""
-    step = max(1, len(values) // number)
-    return list(values)[::step][:number]
+    number = min(number, len(values))
+    return [values[at * len(values) // number] for at in range(number)]
 
 
 def _bracketed(token: str) -> bool:

@@ -22,7 +22,7 @@ STATES = ("trained", "cannot tell", "newly drawn", "all zero", "not finite", "mi
 """States of a module, from sound to lost."""
 
 BROKEN = ("not finite", "all zero")
-HUGE = 1e4
+HUGE = 1e3
 """No weight of a trained encoder is known to come near this; a flipped bit of an exponent goes far beyond."""
 
 
@@ -222,9 +222,9 @@ def _broken(dossier: Dossier, modules: Sequence[Module]) -> Iterator[Finding]:
             affects = tuple(dict.fromkeys(o for module in hit for o in module.outputs))
             affects = ("everything",) if "hidden_states[0]" in affects else affects
             yield named("conversion-incomplete", "problem", evidence, affects, f"{many} {what}")
-    huge = [m for m in modules if abs(m.evidence.get("largest_entry", 0.0)) > HUGE]
+    huge = [m for m in modules if abs(m.evidence.get("largest", 0.0)) > HUGE]
     if huge:
-        evidence = {"modules": [m.name for m in huge[:8]], "largest": huge[0].evidence["largest_entry"]}
+        evidence = {"modules": [m.name for m in huge[:8]], "largest": huge[0].evidence["largest"]}
         title = f"{huge[0].name} holds numbers up to {evidence['largest']:.1e}, as a damaged file does"
         yield named("conversion-incomplete", "problem", evidence, huge[0].outputs, title)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import Tensor
-    from transformers import PreTrainedModel
 
 NAME = re.compile(
     r"(.*\b(?:attention|attn))\.(?:self\.|output\.)?(query|key|value|dense|[qkv]_lin|out_lin|[qkvo]|Wqkv|Wo)\.weight"
@@ -15,13 +15,13 @@ NAME = re.compile(
 LETTERS = {"q": "query", "k": "key", "v": "value", "o": "output", "d": "output", "W": "output"}
 
 
-def projections(model: PreTrainedModel) -> list[dict[str, Tensor]]:
+def projections(parameters: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
     """Per layer "query", "key" and "value" (hidden out, hidden in) and "output" (hidden, hidden in), as far as they are.
 
-    A model without a table of positions has rotary ones: there only "value" and "output" are returned, because what
-    `bertlens.judge.heads` looks for is covered by the frequencies in the other two. ALBERT's shared layer stands once.
+    `parameters` are a model's, by name. A model without a table of positions has rotary ones: there only "value" and
+    "output" are returned, because what `bertlens.judge.heads` looks for is covered by the frequencies in the other two.
+    ALBERT's shared layer stands once.
     """
-    parameters = dict(model.named_parameters())
     rotary = not any("position_embeddings" in name for name in parameters)
     layers: dict[str, dict[str, Tensor]] = {}
     for name, matrix in parameters.items():

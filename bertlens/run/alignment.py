@@ -141,7 +141,11 @@ def _renames(alignment: Alignment) -> tuple[Rename, ...]:
     for key in strangers:
         modern = _modern(key)
         fitting = (name for name in by_tail.get(modern.rsplit(".", 1)[-1], []) if alignment.entries[key].shape == wanted[name])
-        change = min((edit for name in fitting if (edit := _edit(modern, name))), default=None)
+        names = list(fitting)
+        change = min((edit for name in names if (edit := _edit(modern, name))), default=None)
+        inner = [edit for name in names if (edit := _inner_edit(modern, name))]
+        if change is None and len(inner) == 1:  # a change inside a name is taken only where no other one is possible
+            change = inner[0]
         if change is not None:
             _, drop, add, name = change
             found.setdefault((drop, add), {})[key] = name
@@ -171,14 +175,29 @@ def _edit(key: str, name: str) -> tuple[int, str, str, str] | None:
     dropped = _beyond(held, asked)
     if dropped is not None:
         return len(dropped), _joined(dropped), "", name
-    same = 0
-    while same < min(len(held), len(asked)) and held[-1 - same] == asked[-1 - same]:
-        same += 1
+    same = _alike(held[::-1], asked[::-1])
     begins, wants = held[: len(held) - same], asked[: len(asked) - same]
     distinct = any(part.isdigit() for part in held[len(held) - same :]) or same >= 3 or not begins
     if same >= 2 and distinct and not any(part.isdigit() for part in (*begins, *wants)):
         return len(begins) + len(wants), _joined(begins), _joined(wants), name
     return None
+
+
+def _inner_edit(key: str, name: str) -> tuple[int, str, str, str] | None:
+    """A change in the middle: both begin alike up to a layer's number, and end alike in at least two components."""
+    held, asked = key.split("."), name.split(".")
+    before = _alike(held, asked)
+    after = _alike(held[before:][::-1], asked[before:][::-1])
+    middle, wanted = held[before : len(held) - after], asked[before : len(asked) - after]
+    numbered = any(part.isdigit() for part in held[:before])
+    if numbered and after >= 2 and middle and wanted and not any(part.isdigit() for part in (*middle, *wanted)):
+        return len(middle) + len(wanted), _joined(middle), _joined(wanted), name
+    return None
+
+
+def _alike(left: list[str], right: list[str]) -> int:
+    """How many components two names share from their beginning."""
+    return next((at for at, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))
 
 
 def _beyond(held: list[str], asked: list[str]) -> list[str] | None:
