@@ -16,6 +16,7 @@ from bertlens.remedies.registry import BY_HAND, REMEDIES, Remedy
 from bertlens.remedies.script import script
 from bertlens.remedies.work import Work
 from bertlens.run import rewrite
+from bertlens.run.checkpoint import PACKAGED
 from bertlens.run.dossier import compile_
 from bertlens.run.progress import Progress, silent
 
@@ -134,11 +135,12 @@ def repair(
     remedy.function(work)
     if not work.done:
         raise work.refuse("nothing that this remedy would change", do=f"by hand: {catalogue()[finding]['fix']}")
-    code = script(work, place)
+    told = place if "~" in str(out) or str(out) == PACKAGED else Path(out)
+    code = script(work, told)
     left = rewrite.left_behind(work.draft)
     files = rewrite.write(work.draft, place, tuple(work.proofs))
     try:
-        after = check(str(place), texts, progress=progress)
+        after = check(str(told), texts, progress=progress)
     except BaseException:
         shutil.rmtree(place)
         raise

@@ -71,13 +71,15 @@ class Mishap:
     finding : what the check says of it.
     break_ : changes a copy, given as folder and tensors; returns the tensors, or None where they stay.
     base : whether the repair takes from the sound twig.
-    equal : how the vectors of the repaired copy compare with the sound twig's: "bits", "rounding" (1e-5), or "half".
+    equal : how the vectors of the repaired copy compare with the sound twig's: "bits", "rounding" (1e-5), or "half" (the file's own).
+    added : what the check says of the repaired copy alone.
     """
 
     finding: str
     break_: Callable[[Path, State], State | None]
     base: bool = False
     equal: str = "bits"
+    added: tuple[str, ...] = ()
 
 
 def _prefixed(prefix: str) -> Callable[[Path, State], State]:
@@ -240,7 +242,7 @@ MISHAPS = (
     Mishap("conversion-incomplete", _incomplete, base=True),
     Mishap("fine-tuning-absent", _low_rank, equal="rounding"),
     Mishap("config-scalar-differs", _eps, base=True),
-    Mishap("token-ids-out-of-range", _token_added),
+    Mishap("token-ids-out-of-range", _token_added, added=("untrained-token-rows",)),
     Mishap("pad-id-conflict", _pad),
     Mishap("pad-id-conflict", _pad_token),
     Mishap("wrong-vocabulary", _ids),

@@ -57,9 +57,11 @@ def merge(work: Work) -> None:
         work.rename(plain, line)
     for name in (ADAPTER, "adapter_config.json"):
         work.replace(name, None)
+    root = "the root of " if stabilised else ""
+    many = f"{len(pairs)} matrices, first" if len(pairs) > 1 else "one matrix,"
     work.done.append(
-        f"Added {len(pairs)} low-rank products, scaled by alpha {scale:g} over the rank, to their matrices, first "
-        f"{plain[pairs[0].matrix]}; the adapter itself is left out, so that nobody adds it twice."
+        f"Added the adapter's products, scaled by alpha {scale:g} over {root}the rank, to {many} {plain[pairs[0].matrix]}; the "
+        "adapter itself is left out, so that nobody adds it twice."
     )
 
 
