@@ -71,7 +71,8 @@ class Mishap:
     finding : what the check says of it.
     break_ : changes a copy, given as folder and tensors; returns the tensors, or None where they stay.
     base : whether the repair takes from the sound twig.
-    equal : how the vectors of the repaired copy compare with the sound twig's: "bits", "rounding" (1e-5), or "half" (the file's own).
+    equal : how the vectors of the repaired copy compare with the sound twig's: "bits" or "rounding" (1e-5); "half": with
+        those of the broken file, read in float32, bit by bit.
     added : what the check says of the repaired copy alone.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from pathlib import Path
 
@@ -136,6 +137,42 @@ def test_a_pickle_of_nested_and_shared_tensors_becomes_safetensors(sound: Path, 
     assert all(torch.equal(*pair) for pair in zip(outputs(tmp_path / "out"), outputs(sound), strict=True))
     run(done.code.replace(str(tmp_path / "out"), str(tmp_path / "by hand")))
     assert digests(tmp_path / "by hand") == digests(tmp_path / "out")
+
+
+def test_shards_become_one_file_and_the_folder_of_a_recipe_keeps_its_shape(sound: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "recipe"
+    inner = Path(shutil.copytree(sound, folder / "0_Transformer"))
+    for name in ("1_Pooling", "modules.json"):
+        (inner / name).rename(folder / name)
+    parts = document(folder, "modules.json")
+    (folder / "modules.json").write_text(json.dumps([{**parts[0], "path": "0_Transformer"}, *parts[1:]]), "utf-8")
+    state = {f"module.{key}": value for key, value in mishaps.read(inner).items()}
+    shard_of = {key: f"model-{number % 2}.safetensors" for number, key in enumerate(sorted(state))}
+    for shard in set(shard_of.values()):
+        save_file({key: state[key] for key, file in shard_of.items() if file == shard}, inner / shard)
+    (inner / "model.safetensors").unlink()
+    (inner / "model.safetensors.index.json").write_text(json.dumps({"weight_map": shard_of}), "utf-8")
+    done = repair(str(folder), "wrapper-prefix", tmp_path / "out")
+    assert done.fixed and {"1_Pooling/config.json", "modules.json", "0_Transformer/model.safetensors"} <= set(done.files)
+    assert mishaps.read(tmp_path / "out" / "0_Transformer").keys() == mishaps.read(sound).keys()
+    run(done.code.replace(str(tmp_path / "out"), str(tmp_path / "by hand")))
+    assert digests(tmp_path / "by hand") == digests(tmp_path / "out")
+
+
+def test_what_no_file_tells_is_not_guessed(sound: Path, tmp_path: Path) -> None:
+    by_name = {case.break_.__name__: case for case in MISHAPS}
+    adapted = spoil(by_name["_low_rank"], sound, tmp_path / "adapted")
+    (adapted / "adapter_config.json").unlink()
+    with pytest.raises(BertlensError, match="no lora_alpha"):
+        repair(str(adapted), "fine-tuning-absent", tmp_path / "out")
+    long = spoil(by_name["_limits"], sound, tmp_path / "long")
+    with pytest.raises(BertlensError, match="a limit of 600 tokens; expected at most 512"):
+        repair(str(long), "conflicting-length-limits", tmp_path / "out", max_length=600)
+    assert not (tmp_path / "out").exists()
+    repair(str(long), "conflicting-length-limits", tmp_path / "out")
+    assert document(tmp_path / "out", "tokenizer.json")["truncation"]["max_length"] == 256  # the declared recipe's
+    repair(str(long), "conflicting-length-limits", tmp_path / "all", max_length=512)
+    assert document(tmp_path / "all", "tokenizer_config.json")["model_max_length"] == 512
 
 
 def test_the_tensor_file_is_what_safetensors_would_write(tmp_path: Path) -> None:
