@@ -13,7 +13,7 @@ from bertlens.judge import vocabulary
 from bertlens.judge.kinship import measure, of_kinship
 from bertlens.judge.tokenizer import of_tokenizer
 from bertlens.run.dossier import Dossier, compile_
-from tests.broken import lines, one, opened, severities, without, write_lines
+from tests.broken import edit, lines, one, opened, severities, without, write_lines
 from tests.conftest import Folder
 from tests.families import FAMILIES
 
@@ -73,6 +73,13 @@ def test_another_models_tokenizer_is_foreign(copy_of: Folder, family_folder: Fol
     folder = without(copy_of(compile_("minilm").folder), "vocab.txt")
     AutoTokenizer.from_pretrained(family_folder("bert-cased")).save_pretrained(folder)
     assert verdict(opened(folder)) == "foreign"
+
+
+def test_stale_records_of_ids_endanger_only_their_readers(copy_of: Folder) -> None:
+    folder: Path = copy_of(compile_("minilm").folder)
+    edit(folder, "tokenizer.json", lambda document: document["added_tokens"][2].update(id=7))
+    told = one(of_tokenizer(opened(folder)), "wrong-vocabulary")
+    assert told.severity == "caution" and "the weights side with the vocabulary" in told.title
 
 
 def test_the_weights_say_which_of_two_files_is_right(copy_of: Folder) -> None:

@@ -166,6 +166,11 @@ class TestDialects:
         folder = state(copy_of(family_folder("xlm-roberta")), "tokenizer_config.json", do_lower_case=True)
         assert severities(of_tokenizer(opened(folder))) == {"tokenizer-version-drift": "note"}
 
+    def test_a_template_that_only_the_class_brings(self, minilm_copy: Path) -> None:
+        state(minilm_copy, "tokenizer.json", post_processor=None)
+        told = one(of_tokenizer(opened(minilm_copy)), "tokenizer-version-drift")
+        assert "special tokens around a text (tokenizer.json no, as loaded yes)" in told.title
+
     def test_another_way_to_split_words(self, minilm_copy: Path) -> None:
         edit(minilm_copy, "tokenizer.json", lambda document: document.update(pre_tokenizer={"type": "WhitespaceSplit"}))
         told = of_tokenizer(opened(minilm_copy))

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from transformers import AutoTokenizer
 
-from bertlens.judge.numbering import added_rows, spare_rows
+from bertlens.errors import BertlensError
+from bertlens.judge.numbering import added_rows, of_refusal, spare_rows
 from bertlens.judge.tokenizer import of_tokenizer
 from bertlens.run.dossier import compile_
 from tests.broken import edit, lines, one, opened, severities, state, without, write_lines
@@ -162,9 +163,17 @@ class TestNumbering:
         folder = without(copy_of(family_folder("bert")), "tokenizer.json", "tokenizer_config.json")
         assert severities(of_tokenizer(opened(folder))) == {"wrong-vocabulary": "caution"}
 
-    def test_a_tokenizer_that_cannot_be_loaded(self, family_folder: Folder, copy_of: Folder) -> None:
-        folder = state(copy_of(family_folder("bert")), "tokenizer.json", model={"type": "Strange"})
-        assert severities(of_tokenizer(opened(folder))) == {"wrong-vocabulary": "problem"}
+    @pytest.mark.parametrize("content", ["{", '{"model": {"type": "Strange"}}'])
+    def test_a_tokenizer_that_cannot_be_loaded(self, content: str, family_folder: Folder, copy_of: Folder) -> None:
+        folder = copy_of(family_folder("bert"))
+        (folder / "tokenizer.json").write_text(content, "utf-8")
+        with pytest.raises(BertlensError, match="take them out of the folder to check the weights alone"):
+            of_tokenizer(opened(folder))
+
+    def test_a_library_that_is_not_there_is_no_fault_of_the_checkpoint(self) -> None:
+        error = BertlensError("cannot load the tokenizer", got="You need to install fugashi")
+        error.__cause__ = ModuleNotFoundError("No module named 'fugashi'")
+        assert of_refusal(error).severity == "caution"
 
     def test_ids_recorded_elsewhere(self, family_folder: Folder, copy_of: Folder) -> None:
         healthy = {"101": {"content": "[CLS]", "special": True}}

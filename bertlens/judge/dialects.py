@@ -84,7 +84,8 @@ def _flags(dossier: Dossier, written: Tokenizer, loaded: Tokenizer) -> list[Flag
         effects["add_prefix_space"] = _prefixed
     flags = [Flag(name, _stated(stated, name), effect(written), effect(loaded)) for name, effect in effects.items()]
     mentioned = [flag for flag in flags if flag.stated is not None or flag.name not in ("keep_accents",)]
-    return [*mentioned, *_ends(stated, written, loaded)]
+    around = Flag("special tokens around a text", None, _wraps(written), _wraps(loaded))
+    return [*mentioned, around, *_ends(stated, written, loaded)]
 
 
 def _stated(config: dict[str, Any], name: str) -> bool | None:
@@ -104,6 +105,11 @@ def _ends(config: dict[str, Any], written: Tokenizer, loaded: Tokenizer) -> list
         does = [_has_end(pipeline, content, at) for pipeline in (written, loaded)]
         flags.append(Flag(name, stated, *does))
     return flags
+
+
+def _wraps(pipeline: Tokenizer) -> bool:
+    rows, bare = cutter(pipeline)(["a"], True), cutter(pipeline)(["a"])
+    return bool(rows and bare) and rows != bare
 
 
 def _has_end(pipeline: Tokenizer, token: str, at: int) -> bool:
@@ -214,6 +220,6 @@ def _example(parted: tuple[str, list[str], list[str]], one: str, two: str) -> di
 def _resaved(finding: Finding) -> Finding:
     code = (
         "# decide by the texts the weights were trained on, load with that flag, and save once so that both files agree\n"
-        "tokenizer.save_pretrained(folder)"
+        "tokenizer.save_pretrained(folder)   # where the mended checkpoint goes"
     )
     return replace(finding, code=code)

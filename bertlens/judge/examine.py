@@ -23,14 +23,17 @@ from bertlens.run.checkpoint import digest
 from bertlens.run.dossier import Dossier
 from bertlens.run.progress import Progress, silent
 
+HASHED = 20 * 2**30
+"""Bytes of weights up to which a digest is made: beyond it takes minutes, and no encoder is so large."""
+
 
 def examine(dossier: Dossier, readout: Readout | None = None, progress: Progress = silent) -> Checkup:
     """Ask every judge about one checkpoint; causes come before what follows from them."""
     with ThreadPoolExecutor(1) as aside:  # hashing waits for the file as the judges do, and lets them run meanwhile
-        sha256 = aside.submit(digest, dossier.folder)
+        sha256 = aside.submit(digest, dossier.folder) if dossier.weights.size <= HASHED else None
         modules = weights.modules_of(dossier, progress)
         findings = most_serious_first(_found(dossier, modules, readout))
-        identity = {**_identity(dossier), "sha256": sha256.result()}
+        identity = {**_identity(dossier), "sha256": sha256.result() if sha256 else None}
     return Checkup(identity, findings, modules, groups(dossier.alignment), trusted(dossier, findings), facts(dossier))
 
 

@@ -10,7 +10,7 @@ from bertlens.errors import BertlensError
 from bertlens.judge import vocabulary as vocabularies
 from bertlens.judge.lengths import limits
 from bertlens.judge.recipe import declared
-from bertlens.judge.vocabulary import UNSET, some
+from bertlens.judge.vocabulary import UNSET, paper, some
 from bertlens.run.dossier import Dossier
 
 SIZES = {
@@ -107,7 +107,7 @@ def _tokenizer(dossier: Dossier) -> Iterator[Fact]:
 
 
 def _letters(dossier: Dossier, vocabulary: vocabularies.Vocabulary) -> Iterator[Fact]:
-    stated = dossier.documents["tokenizer_config.json"]
+    stated = paper(dossier.documents, "tokenizer_config.json")
     for key in ("do_lower_case", "strip_accents", "tokenize_chinese_chars"):
         if key in stated:
             yield Fact("tokenizer", key, stated[key], "tokenizer_config.json")
@@ -120,7 +120,7 @@ def _letters(dossier: Dossier, vocabulary: vocabularies.Vocabulary) -> Iterator[
 def _declared(dossier: Dossier) -> Iterator[Fact]:
     found = limits(dossier)
     yield from (Fact("declared", "most tokens", tokens, place) for place, tokens in found.stated.items())
-    unlimited = dossier.documents["tokenizer_config.json"].get("model_max_length")
+    unlimited = paper(dossier.documents, "tokenizer_config.json").get("model_max_length")
     if isinstance(unlimited, int | float) and unlimited >= UNSET:
         yield Fact("declared", "most tokens", "no limit", "tokenizer_config.json model_max_length")
     if found.fixed is not None:

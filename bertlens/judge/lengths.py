@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
 from bertlens.judge.findings import Finding, named
-from bertlens.judge.vocabulary import UNSET
+from bertlens.judge.vocabulary import UNSET, paper
 from bertlens.run.documents import Documents
 from bertlens.run.dossier import Dossier
 
@@ -38,10 +38,10 @@ class Limits:
 def limits(dossier: Dossier) -> Limits:
     """Every limit of a checkpoint."""
     papers = dossier.documents
-    truncation = papers["tokenizer.json"].get("truncation")
+    truncation = paper(papers, "tokenizer.json").get("truncation")
     places = {"tokenizer.json truncation": truncation.get("max_length") if isinstance(truncation, dict) else None}
     places |= {f"{file} max_seq_length": papers[file].get("max_seq_length") for file in SENTENCE_FILES}
-    places["tokenizer_config.json model_max_length"] = papers["tokenizer_config.json"].get("model_max_length")
+    places["tokenizer_config.json model_max_length"] = paper(papers, "tokenizer_config.json").get("model_max_length")
     stated = {place: int(tokens) for place, tokens in places.items() if _number(tokens)}
     table = dossier.encoder.position_table is not None
     return Limits(stated, _fixed(papers), dossier.encoder.positions, table)
@@ -96,7 +96,7 @@ def _told(severity: str, title: str, evidence: dict[str, Any], found: Limits, do
 
 
 def _fixed(papers: Documents) -> int | None:
-    padding = papers["tokenizer.json"].get("padding")
+    padding = paper(papers, "tokenizer.json").get("padding")
     strategy = padding.get("strategy") if isinstance(padding, dict) else None
     length = strategy.get("Fixed") if isinstance(strategy, dict) else None
     return length if isinstance(length, int) else None

@@ -137,7 +137,7 @@ def _punctuation_unknown(vocabulary: Vocabulary, words: dict[str, int], unk: int
     code = (
         "from tokenizers.pre_tokenizers import BertPreTokenizer\n"
         "tokenizer.backend_tokenizer.pre_tokenizer = BertPreTokenizer()\n"
-        "tokenizer.save_pretrained(folder)"
+        "tokenizer.save_pretrained(folder)   # where the mended checkpoint goes"
     )
     return [replace(finding, remedy="Give the pipeline its step that splits words and punctuation, and save it.", code=code)]
 
@@ -193,16 +193,16 @@ def _told(
     value: bool | None,
 ) -> Finding:
     """The finding with code that works for the class of this tokenizer: not every one listens to flags."""
-    load = f"tokenizer = AutoTokenizer.from_pretrained({where(dossier)}"
+    load = f"from transformers import AutoTokenizer\ntokenizer = AutoTokenizer.from_pretrained({where(dossier)}"
     if _listens(vocabulary.tokenizer, flag):
-        code = f"{load}, {flag}={value})\ntokenizer.save_pretrained(folder)"
+        code = f"{load}, {flag}={value})\ntokenizer.save_pretrained(folder)   # where the mended checkpoint goes"
     else:
         settings = f"lowercase={value}" if flag == "do_lower_case" else f"strip_accents={value}"
         code = (
             "from tokenizers.normalizers import BertNormalizer\n"
             f"{load})\n"
             f"tokenizer.backend_tokenizer.normalizer = BertNormalizer({settings})\n"
-            "tokenizer.save_pretrained(folder)"
+            "tokenizer.save_pretrained(folder)   # where the mended checkpoint goes"
         )
     return replace(named(fault, "problem", evidence, tuple(affects), title), code=code)
 

@@ -35,7 +35,12 @@ def of_numbering(dossier: Dossier, vocabulary: Vocabulary, proven: bool = False)
     Where the weights prove the vocabulary as it is loaded, another file's numbering endangers only who reads that file.
     """
     found = [*_out_of_range(dossier, vocabulary), *_spare(dossier, vocabulary), *_lines(dossier), *_two_files(dossier, proven)]
-    return [*found, *_recorded(dossier, vocabulary), *_appended(dossier, vocabulary), *_config(dossier, vocabulary)]
+    return [
+        *found,
+        *_recorded(dossier, vocabulary, proven),
+        *_appended(dossier, vocabulary),
+        *_config(dossier, vocabulary, proven),
+    ]
 
 
 def of_absence(dossier: Dossier) -> Finding:
@@ -47,9 +52,19 @@ def of_absence(dossier: Dossier) -> Finding:
 
 
 def of_refusal(error: BertlensError) -> Finding:
-    """The files of a tokenizer are there, and none can be made of them."""
-    title = f"The tokenizer cannot be loaded: {error.got}"
-    return named("wrong-vocabulary", "problem", {"error": str(error)}, ("every output",), title)
+    """The files of a tokenizer are there, but this machine lacks the library that reads them.
+
+    Raises
+    ------
+    BertlensError
+        Where not the machine but the files are at fault: a checkpoint with a broken tokenizer cannot be run at all.
+    """
+    cause = error.__cause__
+    if not (isinstance(cause, ImportError) or "install" in str(cause)):
+        do = "mend the tokenizer's files, or take them out of the folder to check the weights alone"
+        raise BertlensError(error.what, got=error.got, expected=error.expected, do=do) from error
+    title = f"The tokenizer cannot be loaded on this machine: {error.got}"
+    return named("wrong-vocabulary", "caution", {"error": str(error)}, ("every output",), title)
 
 
 def added_rows(dossier: Dossier) -> dict[str, int]:
@@ -169,7 +184,7 @@ def _two_files(dossier: Dossier, proven: bool) -> list[Finding]:
     return []
 
 
-def _recorded(dossier: Dossier, vocabulary: Vocabulary) -> list[Finding]:
+def _recorded(dossier: Dossier, vocabulary: Vocabulary, proven: bool) -> list[Finding]:
     """Ids of special and added tokens as other files recorded them, before somebody changed the vocabulary."""
     held = vocabularies.in_json(dossier.documents) or vocabularies.in_lines(dossier.documents)
     records: dict[str, Mapping[str, int]] = {
@@ -186,12 +201,15 @@ def _recorded(dossier: Dossier, vocabulary: Vocabulary) -> list[Finding]:
     if not differ:
         return []
     first, pair = next(iter(differ.items()))
+    changed = "the vocabulary was changed after training, or is another model's"
+    why = "the weights side with the vocabulary" if proven else changed
     title = (
         f"{len(differ)} recorded ids are not those of the vocabulary: {first} is {pair['recorded']}, the vocabulary says "
-        f"{pair['vocabulary']}; the vocabulary was changed after training, or is another model's"
+        f"{pair['vocabulary']}; {why}"
     )
     examples = {name: differ[name] for name in some(list(differ))}
-    return [named("wrong-vocabulary", "problem", {"recorded_ids": examples}, ("every output",), title)]
+    severity = "caution" if proven else "problem"
+    return [named("wrong-vocabulary", severity, {"recorded_ids": examples}, ("every output",), title)]
 
 
 def _decoder(dossier: Dossier) -> dict[str, int]:
@@ -217,7 +235,7 @@ def _appended(dossier: Dossier, vocabulary: Vocabulary) -> list[Finding]:
     return [named("wrong-vocabulary", "problem" if grave else "caution", {"appended": names}, affects, title)]
 
 
-def _config(dossier: Dossier, vocabulary: Vocabulary) -> list[Finding]:
+def _config(dossier: Dossier, vocabulary: Vocabulary, proven: bool) -> list[Finding]:
     """Ids in config.json that the tokenizer gives to other tokens; padding is told with `pad-id-conflict`."""
     usual, stated = type(dossier.config)(), dossier.documents["config.json"]
     differ = {}
@@ -232,7 +250,7 @@ def _config(dossier: Dossier, vocabulary: Vocabulary) -> list[Finding]:
         return []
     words = ", ".join(f"{key} {pair['config.json']} against {pair['tokenizer']}" for key, pair in differ.items())
     title = f"config.json and the tokenizer disagree about special tokens: {words}"
-    severity = "problem" if len(differ) > 1 else "caution"
+    severity = "problem" if len(differ) > 1 and not proven else "caution"
     return [named("wrong-vocabulary", severity, {"ids": differ}, ("every output",), title)]
 
 

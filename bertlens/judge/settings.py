@@ -10,6 +10,7 @@ from typing import Any
 import torch
 import transformers
 
+from bertlens.errors import BertlensError
 from bertlens.judge.findings import Finding, named
 from bertlens.judge.heads import head_size
 from bertlens.read.projections import NAME, projections
@@ -103,7 +104,10 @@ def _signs(dossier: Dossier) -> list[str]:
     if found is None or table is None or len(table) < 4:
         return []
     rows, signs = len(table), []
-    tokenizer = dossier.tokenizer
+    try:
+        tokenizer = dossier.tokenizer
+    except BertlensError:
+        tokenizer = None  # told by `of_tokenizer`
     padding = getattr(tokenizer, "pad_token_id", None)
     if dossier.encoder.positions_from_ids:
         first = int(found[1].padding_idx or 0) + 1

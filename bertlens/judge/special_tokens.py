@@ -64,18 +64,9 @@ def _template(dossier: Dossier, vocabulary: Vocabulary) -> list[Finding]:
         "template": {name: {"template": put, "vocabulary": own} for name, (put, own) in wrong.items()},
         "as_loaded": rows[0] if rows else None,
     }
-    code = (
-        "from tokenizers.processors import TemplateProcessing\n"
-        f"tokenizer = AutoTokenizer.from_pretrained({where(dossier)})\n"
-        "cls, sep = tokenizer.cls_token, tokenizer.sep_token\n"
-        "tokenizer.backend_tokenizer.post_processor = TemplateProcessing(\n"
-        '    single=f"{cls}:0 $A:0 {sep}:0", pair=f"{cls}:0 $A:0 {sep}:0 $B:1 {sep}:1",\n'
-        "    special_tokens=[(cls, tokenizer.cls_token_id), (sep, tokenizer.sep_token_id)])\n"
-        "tokenizer.save_pretrained(folder)"
-    )
     affects = ("every output",) if loaded else ("other runtimes than transformers",)
     finding = named("post-processor-ids-wrong", "problem" if loaded else "caution", evidence, affects, title)
-    return [replace(finding, code=code)]
+    return [replace(finding, code=_added_by_hand(dossier, vocabulary) or finding.code)]
 
 
 def _around(dossier: Dossier, vocabulary: Vocabulary) -> list[Finding]:
@@ -108,12 +99,13 @@ def _added_by_hand(dossier: Dossier, vocabulary: Vocabulary) -> str:
         return ""
     return (
         "from tokenizers.processors import TemplateProcessing\n"
+        "from transformers import AutoTokenizer\n"
         f"tokenizer = AutoTokenizer.from_pretrained({where(dossier)})\n"
         "cls, sep = tokenizer.cls_token, tokenizer.sep_token\n"
         "tokenizer.backend_tokenizer.post_processor = TemplateProcessing(\n"
         '    single=f"{cls}:0 $A:0 {sep}:0", pair=f"{cls}:0 $A:0 {sep}:0 $B:1 {sep}:1",\n'
         "    special_tokens=[(cls, tokenizer.cls_token_id), (sep, tokenizer.sep_token_id)])\n"
-        "tokenizer.save_pretrained(folder)"
+        "tokenizer.save_pretrained(folder)   # where the mended checkpoint goes"
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from tokenizers import Tokenizer, decoders
 
+from bertlens.errors import BertlensError
 from bertlens.run.documents import Documents
 from bertlens.run.dossier import Dossier
 
@@ -141,6 +142,14 @@ def as_written(dossier: Dossier) -> Tokenizer | None:
         return unbounded(Tokenizer.from_file(str(dossier.folder / "tokenizer.json")))
     except Exception:  # tokenizers raises bare Exception for a broken file
         return None
+
+
+def paper(documents: Documents, name: str) -> dict[str, Any]:
+    """A document of the tokenizer, empty where it is broken: that is told once, by `of_tokenizer`."""
+    try:
+        return documents[name]
+    except BertlensError:
+        return {}
 
 
 def in_json(documents: Documents) -> dict[str, int]:

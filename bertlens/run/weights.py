@@ -151,7 +151,10 @@ def _open(path: Path) -> Any:
         return _pickled(path)
     try:
         return safe_open(path, framework="pt")
-    except (SafetensorError, OSError, ValueError, struct.error) as error:
+    except (SafetensorError, OSError, ValueError, RuntimeError, struct.error) as error:
+        if "mmap" in str(error):
+            size = path.stat().st_size / 2**30
+            raise BertlensError("cannot open weights", got=f"{path.name} of {size:,.0f} GiB, more than fits here") from error
         reason = str(error).splitlines()[0][:140] if str(error) else type(error).__name__
         raise BertlensError("cannot open weights", got=f"{path.name} that is truncated or corrupted ({reason})") from error
 
