@@ -20,7 +20,7 @@ from torch import Tensor
 from transformers import BertConfig, BertForMaskedLM
 
 import bertlens
-from bertlens.judge.heads import LEAST, SIDES, HeadSize, head_size
+from bertlens.judge.weights.heads import LEAST, SIDES, HeadSize, head_size
 from bertlens.read.projections import projections
 
 Layers = list[dict[str, Tensor]]

@@ -26,7 +26,7 @@ import bertlens
 from benchmarks.untrained_figure import figure
 from benchmarks.untrained_tables import summary
 from benchmarks.verdict import sentences
-from bertlens.judge.untrained import WeightState, state_of, untrained_rows
+from bertlens.judge.weights.untrained import WeightState, state_of, untrained_rows
 from bertlens.read.readout import Readout
 from bertlens.read.vectors import read
 from bertlens.run.checkpoint import Checkpoint

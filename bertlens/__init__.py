@@ -31,6 +31,7 @@ __all__ = [
     "load",
     "padding_sweep",
     "read_texts",
+    "repair",
     "shapes",
     "weight_matrix",
     "where_they_part",
@@ -43,6 +44,7 @@ _HOME = {
     "Condition": "bertlens.run.condition",
     "Readout": "bertlens.read.readout",
     "read_texts": "bertlens.run.texts",
+    "repair": "bertlens.remedies.repair",
 }
 
 

@@ -12,10 +12,10 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from bertlens.commands import check, compare
+from bertlens.commands import check, compare, repair
 from bertlens.errors import BertlensError
 
-COMMANDS = {"compare": compare, "check": check}
+COMMANDS = {"compare": compare, "check": check, "repair": repair}
 
 
 class _Parser(argparse.ArgumentParser):

@@ -10,17 +10,17 @@ import numpy as np
 from bertlens.errors import BertlensError
 from bertlens.judge import findings as found
 from bertlens.judge.causes import Explanation
-from bertlens.judge.checkup import Checkup
+from bertlens.judge.checkpoint.checkup import Checkup
+from bertlens.judge.checkpoint.examine import examine, with_texts
 from bertlens.judge.comparison import Comparison
 from bertlens.judge.drift import between
-from bertlens.judge.examine import examine, with_texts
-from bertlens.judge.matrix import Matrix, matrix_of
 from bertlens.judge.measures import measure
 from bertlens.judge.pair import Pair
 from bertlens.judge.parting import Parting, part
 from bertlens.judge.sweep import Sweep, lengths_between, sweep
 from bertlens.judge.verdict import judge, overall, worst
-from bertlens.judge.weights import module_of
+from bertlens.judge.weights.matrix import Matrix, matrix_of
+from bertlens.judge.weights.modules import module_of
 from bertlens.read.readout import Readout
 from bertlens.read.slicing import Access, Tensor, accesses, tensors_of
 from bertlens.read.states import states_of

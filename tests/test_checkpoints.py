@@ -14,7 +14,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 
 import bertlens
-from bertlens.judge.checkup import Checkup
+from bertlens.judge.checkpoint.checkup import Checkup
 from bertlens.judge.findings import catalogue
 from tests.checkpoints import LAYER, Folder, added, as_trained, both, copied, drawn, dropped, mapped, prefixed, renamed, sound
 from tests.conftest import Folder as Folders

@@ -14,9 +14,9 @@ import torch
 
 from benchmarks.verdict import Models, pair
 from bertlens.cli import _parser
-from bertlens.judge.heads import LEAST, STEEP
 from bertlens.judge.measures import BOUND
 from bertlens.judge.verdict import CEILING, FOLLOWS, PLAUSIBLE
+from bertlens.judge.weights.heads import LEAST, STEEP
 from bertlens.run.condition import Condition
 from bertlens.run.inputs import TOKENS_AT_ONCE
 from ui.sidebar import PAGES

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 import bertlens
-from bertlens.judge.heads import SIDES, head_size
+from bertlens.judge.weights.heads import SIDES, head_size
 from bertlens.read.projections import projections
 from bertlens.run.checkpoint import Checkpoint
 from tests.conftest import Folder, Loaded

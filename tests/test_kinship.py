@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
-from bertlens.judge import vocabulary
-from bertlens.judge.kinship import measure, of_kinship
-from bertlens.judge.tokenizer import of_tokenizer
+from bertlens.judge.tokenizer import vocabulary
+from bertlens.judge.tokenizer.judges import of_tokenizer
+from bertlens.judge.tokenizer.kinship import measure, of_kinship
 from bertlens.run.dossier import Dossier, compile_
 from tests.broken import edit, lines, one, opened, severities, without, write_lines
 from tests.conftest import Folder

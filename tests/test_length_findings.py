@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from transformers import AutoTokenizer
 
-from bertlens.judge.corpus import of_texts
-from bertlens.judge.lengths import of_lengths
+from bertlens.judge.checkpoint.lengths import of_lengths
+from bertlens.judge.tokenizer.corpus import of_texts
 from bertlens.run.dossier import compile_
 from tests.broken import edit, one, opened, severities, state
 from tests.conftest import Folder

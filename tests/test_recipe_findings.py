@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bertlens.judge.facts import facts
-from bertlens.judge.recipe import declared, of_recipe
+from bertlens.judge.checkpoint.facts import facts
+from bertlens.judge.checkpoint.recipe import declared, of_recipe
 from bertlens.read.readout import Readout
 from bertlens.run.dossier import compile_
 from tests.broken import edit, one, opened, severities, state

@@ -16,8 +16,8 @@ from bertlens.diagnose import check
 from bertlens.errors import BertlensError
 from bertlens.judge.findings import catalogue
 from bertlens.remedies.registry import BY_HAND, REMEDIES
+from bertlens.remedies.repair import repair, repairable
 from bertlens.remedies.work import Work
-from bertlens.repair import repair, repairable
 from bertlens.run import tensorfile
 from bertlens.run.loading import quiet
 from bertlens.run.tensorfile import Planned

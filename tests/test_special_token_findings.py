@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from bertlens.judge.special_tokens import template_ids
-from bertlens.judge.tokenizer import of_tokenizer
+from bertlens.judge.tokenizer.judges import of_tokenizer
+from bertlens.judge.tokenizer.special_tokens import template_ids
 from bertlens.run.dossier import compile_
 from tests.broken import edit, lines, one, opened, severities, state, without, write_lines
 from tests.conftest import Folder

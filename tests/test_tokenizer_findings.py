@@ -9,8 +9,8 @@ import pytest
 from transformers import AutoTokenizer
 
 from bertlens.errors import BertlensError
-from bertlens.judge.numbering import added_rows, of_refusal, spare_rows
-from bertlens.judge.tokenizer import of_tokenizer
+from bertlens.judge.tokenizer.judges import of_tokenizer
+from bertlens.judge.tokenizer.numbering import added_rows, of_refusal, spare_rows
 from bertlens.run.dossier import compile_
 from tests.broken import edit, lines, one, opened, severities, state, without, write_lines
 from tests.conftest import Folder

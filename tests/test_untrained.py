@@ -19,8 +19,8 @@ from transformers import AutoModel, BertConfig, ModernBertConfig
 
 from benchmarks.untrained import LAWS, trained_pooler
 from benchmarks.untrained_figure import figure
-from bertlens.judge import added_rows, draws, untrained
-from bertlens.judge.untrained import WeightState, state_of, untrained_rows
+from bertlens.judge.weights import added_rows, draws, untrained
+from bertlens.judge.weights.untrained import WeightState, state_of, untrained_rows
 from bertlens.read import spectrum as spectra
 from bertlens.run.checkpoint import Checkpoint
 

@@ -13,12 +13,12 @@ from ui.progress import working
 
 if TYPE_CHECKING:
     from bertlens.diagnose import Rows
-    from bertlens.judge.checkup import Checkup
+    from bertlens.judge.checkpoint.checkup import Checkup
     from bertlens.judge.comparison import Comparison
-    from bertlens.judge.matrix import Matrix
     from bertlens.judge.parting import Parting
-    from bertlens.judge.reload import Reload
     from bertlens.judge.sweep import Sweep
+    from bertlens.judge.weights.matrix import Matrix
+    from bertlens.judge.weights.reload import Reload
     from bertlens.read.slicing import Tensor
     from bertlens.run.progress import Progress
     from bertlens.run.texts import Texts
@@ -112,7 +112,7 @@ def weight_matrix(page: Page, module: str) -> Matrix:
 
 def reload(page: Page) -> Reload:
     """Two loads of the checkpoint on the page's first texts."""
-    from bertlens.judge.reload import MOST_TEXTS, load_twice
+    from bertlens.judge.weights.reload import MOST_TEXTS, load_twice
 
     texts = page.texts[:MOST_TEXTS]
     return _asked(page, "Loading twice", ("reload", texts), lambda progress: load_twice(page.name, texts, progress))

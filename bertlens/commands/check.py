@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bertlens.commands import answer, arguments
 
 if TYPE_CHECKING:
-    from bertlens.judge.checkup import Checkup
+    from bertlens.judge.checkpoint.checkup import Checkup
 
 HELP = "say which weights are real, which were never there, which were never trained, and what contradicts what"
 

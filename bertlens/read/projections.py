@@ -19,7 +19,7 @@ def projections(parameters: Mapping[str, Tensor]) -> list[dict[str, Tensor]]:
     """Per layer "query", "key" and "value" (hidden out, hidden in) and "output" (hidden, hidden in), as far as they are.
 
     `parameters` are a model's, by name. A model without a table of positions has rotary ones: there only "value" and
-    "output" are returned, because what `bertlens.judge.heads` looks for is covered by the frequencies in the other two.
+    "output" are returned, because what `bertlens.judge.weights.heads` looks for is covered by the frequencies in the other two.
     ALBERT's shared layer stands once.
     """
     rotary = not any("position_embeddings" in name for name in parameters)

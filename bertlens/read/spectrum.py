@@ -1,7 +1,7 @@
 """Spectrum: what one weight looks like as a cloud of numbers, next to a matrix of independent draws.
 
 The singular values of a matrix whose entries were drawn independently fill a known curve with a sharp edge (Marchenko and
-Pastur 1967); what training writes into a matrix stands beyond that edge. Nothing here decides; `bertlens.judge.untrained` does.
+Pastur 1967); what training writes into a matrix stands beyond that edge. Nothing here decides: that is the judges' business.
 """
 
 from __future__ import annotations

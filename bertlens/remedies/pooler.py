@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bertlens.judge.load_report import is_pooler
+from bertlens.judge.weights.load_report import is_pooler
 from bertlens.remedies.work import Work, modules
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
-from bertlens.judge.keys import SLOTS
-from bertlens.judge.load_report import is_pooler
-from bertlens.judge.settings import HALF
-from bertlens.judge.weights import BROKEN, HUGE
+from bertlens.judge.checkpoint.settings import HALF
+from bertlens.judge.weights.keys import SLOTS
+from bertlens.judge.weights.load_report import is_pooler
+from bertlens.judge.weights.modules import BROKEN, HUGE
 from bertlens.remedies.work import Work, modules, states
 
 

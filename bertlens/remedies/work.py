@@ -10,9 +10,9 @@ from typing import Any
 import torch
 
 from bertlens.errors import BertlensError
-from bertlens.judge.checkup import Checkup
+from bertlens.judge.checkpoint.checkup import Checkup
 from bertlens.judge.findings import Finding
-from bertlens.judge.untrained import WeightState, state_of
+from bertlens.judge.weights.untrained import WeightState, state_of
 from bertlens.run.alignment import Alignment
 from bertlens.run.blueprint import Part
 from bertlens.run.dossier import Dossier

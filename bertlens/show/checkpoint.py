@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from bertlens.judge.checkup import Checkup
-from bertlens.judge.matrix import Matrix
-from bertlens.judge.weights import STATES, Module
+from bertlens.judge.checkpoint.checkup import Checkup
+from bertlens.judge.weights.matrix import Matrix
+from bertlens.judge.weights.modules import STATES, Module
 from bertlens.show.figures import literal
 
 LOOK = {

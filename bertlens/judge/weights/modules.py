@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from bertlens.errors import BertlensError
+from bertlens.judge.checkpoint.settings import declares_pooling
 from bertlens.judge.findings import Finding, named
-from bertlens.judge.load_report import is_pooler, spoiled
-from bertlens.judge.settings import declares_pooling
-from bertlens.judge.untrained import WeightState, state_of
+from bertlens.judge.weights.load_report import is_pooler, spoiled
+from bertlens.judge.weights.untrained import WeightState, state_of
 from bertlens.run.alignment import Alignment
 from bertlens.run.blueprint import Part
 from bertlens.run.dossier import Dossier

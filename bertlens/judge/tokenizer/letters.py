@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from bertlens.judge.findings import Finding, named
-from bertlens.judge.vocabulary import Vocabulary, some, spread, where
+from bertlens.judge.tokenizer.vocabulary import Vocabulary, some, spread, where
 from bertlens.run.dossier import Dossier
 
 SAMPLE = 300

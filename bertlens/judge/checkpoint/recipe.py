@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bertlens.judge.findings import Finding, named
-from bertlens.judge.vocabulary import some, where
+from bertlens.judge.tokenizer.vocabulary import some, where
 from bertlens.read.readout import Readout
 from bertlens.run.documents import Documents
 from bertlens.run.dossier import Dossier

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from bertlens.judge.display import notebook
 from bertlens.judge.findings import Finding
-from bertlens.judge.load_report import Group
-from bertlens.judge.weights import STATES, Module
+from bertlens.judge.weights.load_report import Group
+from bertlens.judge.weights.modules import STATES, Module
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bertlens.judge.facts import Fact
-    from bertlens.judge.reload import Reload
+    from bertlens.judge.checkpoint.facts import Fact
+    from bertlens.judge.weights.reload import Reload
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from bertlens.errors import BertlensError
-from bertlens.judge import vocabulary as vocabularies
+from bertlens.judge.checkpoint.lengths import limits
 from bertlens.judge.findings import Finding, named
-from bertlens.judge.lengths import limits
-from bertlens.judge.vocabulary import Vocabulary, some
+from bertlens.judge.tokenizer import vocabulary as vocabularies
+from bertlens.judge.tokenizer.vocabulary import Vocabulary, some
 from bertlens.run.dossier import Dossier
 from bertlens.run.texts import Text, Texts, as_texts
 

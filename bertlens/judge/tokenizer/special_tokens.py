@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from bertlens.judge import vocabulary as vocabularies
 from bertlens.judge.findings import Finding, named
-from bertlens.judge.vocabulary import Vocabulary, where
+from bertlens.judge.tokenizer import vocabulary as vocabularies
+from bertlens.judge.tokenizer.vocabulary import Vocabulary, where
 from bertlens.run.documents import Documents
 from bertlens.run.dossier import Dossier
 

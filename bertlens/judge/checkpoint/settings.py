@@ -12,7 +12,7 @@ import transformers
 
 from bertlens.errors import BertlensError
 from bertlens.judge.findings import Finding, named
-from bertlens.judge.heads import head_size
+from bertlens.judge.weights.heads import head_size
 from bertlens.read.projections import NAME, projections
 from bertlens.run import blueprint
 from bertlens.run.dossier import Dossier

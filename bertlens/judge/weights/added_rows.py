@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from bertlens.judge.draws import FITS, TRAINED, WeightState, upper_normal
+from bertlens.judge.weights.draws import FITS, TRAINED, WeightState, upper_normal
 from bertlens.read.spectrum import ROWS, as_matrix, sampled
 
 NEAR = 0.05

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from bertlens.judge import draws
-from bertlens.judge.added_rows import untrained_rows
-from bertlens.judge.draws import FITS, TRAINED, WeightState
+from bertlens.judge.weights import draws
+from bertlens.judge.weights.added_rows import untrained_rows
+from bertlens.judge.weights.draws import FITS, TRAINED, WeightState
 from bertlens.read.spectrum import BLOCK, ROWS, Reading, Top, as_matrix, read, sampled, top
 
 __all__ = ["WeightState", "state_of", "untrained_rows"]

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch.nn.functional import normalize
 
-from bertlens.judge import vocabulary as vocabularies
 from bertlens.judge.findings import Finding, named
-from bertlens.judge.vocabulary import Vocabulary, spread
+from bertlens.judge.tokenizer import vocabulary as vocabularies
+from bertlens.judge.tokenizer.vocabulary import Vocabulary, spread
 from bertlens.run.dossier import Dossier
 
 REACH = 2

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
 from bertlens.judge.findings import Finding, named
-from bertlens.judge.vocabulary import UNSET, paper
+from bertlens.judge.tokenizer.vocabulary import UNSET, paper
 from bertlens.run.documents import Documents
 from bertlens.run.dossier import Dossier
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from bertlens.errors import BertlensError
-from bertlens.judge import vocabulary as vocabularies
 from bertlens.judge.findings import Finding, named
-from bertlens.judge.vocabulary import Vocabulary, some, where
+from bertlens.judge.tokenizer import vocabulary as vocabularies
+from bertlens.judge.tokenizer.vocabulary import Vocabulary, some, where
 from bertlens.run.dossier import Dossier
 
 PADDED = 1024
@@ -34,7 +34,12 @@ def of_numbering(dossier: Dossier, vocabulary: Vocabulary, proven: bool = False)
 
     Where the weights prove the vocabulary as it is loaded, another file's numbering endangers only who reads that file.
     """
-    found = [*_out_of_range(dossier, vocabulary), *_spare(dossier, vocabulary, proven), *_lines(dossier), *_two_files(dossier, proven)]
+    found = [
+        *_out_of_range(dossier, vocabulary),
+        *_spare(dossier, vocabulary, proven),
+        *_lines(dossier),
+        *_two_files(dossier, proven),
+    ]
     return [
         *found,
         *_recorded(dossier, vocabulary, proven),

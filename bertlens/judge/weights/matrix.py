@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from bertlens.errors import BertlensError
-from bertlens.judge.weights import Module
+from bertlens.judge.weights.modules import Module
 from bertlens.read.spectrum import ROWS, Spectrum, as_matrix, sampled, spectrum
 from bertlens.run.dossier import Dossier
 

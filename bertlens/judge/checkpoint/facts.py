@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bertlens.errors import BertlensError
-from bertlens.judge import vocabulary as vocabularies
-from bertlens.judge.lengths import limits
-from bertlens.judge.recipe import declared
-from bertlens.judge.vocabulary import UNSET, paper, some
+from bertlens.judge.checkpoint.lengths import limits
+from bertlens.judge.checkpoint.recipe import declared
+from bertlens.judge.tokenizer import vocabulary as vocabularies
+from bertlens.judge.tokenizer.vocabulary import UNSET, paper, some
 from bertlens.run.dossier import Dossier
 
 SIZES = {

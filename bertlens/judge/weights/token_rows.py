@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bertlens.errors import BertlensError
-from bertlens.judge.added_rows import untrained_rows
 from bertlens.judge.findings import Finding, named
-from bertlens.judge.numbering import added_rows
-from bertlens.judge.untrained import WeightState
+from bertlens.judge.tokenizer.numbering import added_rows
+from bertlens.judge.weights.added_rows import untrained_rows
+from bertlens.judge.weights.untrained import WeightState
 from bertlens.run.dossier import Dossier
 
 UNTRAINED = ("newly drawn", "near the mean", "duplicate", "zero")

@@ -7,17 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-from bertlens.judge import keys, settings, weights
-from bertlens.judge.checkup import Checkup
-from bertlens.judge.corpus import of_texts
-from bertlens.judge.facts import facts
+from bertlens.judge.checkpoint import settings
+from bertlens.judge.checkpoint.checkup import Checkup
+from bertlens.judge.checkpoint.facts import facts
+from bertlens.judge.checkpoint.lengths import of_lengths
+from bertlens.judge.checkpoint.recipe import of_recipe
 from bertlens.judge.findings import Finding, most_serious_first
-from bertlens.judge.lengths import of_lengths
-from bertlens.judge.load_report import groups
-from bertlens.judge.recipe import of_recipe
-from bertlens.judge.reload import load_twice
-from bertlens.judge.token_rows import of_rows, untrained_tokens
-from bertlens.judge.tokenizer import of_tokenizer
+from bertlens.judge.tokenizer.corpus import of_texts
+from bertlens.judge.tokenizer.judges import of_tokenizer
+from bertlens.judge.weights import keys
+from bertlens.judge.weights import modules as weights
+from bertlens.judge.weights.load_report import groups
+from bertlens.judge.weights.reload import load_twice
+from bertlens.judge.weights.token_rows import of_rows, untrained_tokens
 from bertlens.read.readout import Readout
 from bertlens.run.checkpoint import digest
 from bertlens.run.dossier import Dossier

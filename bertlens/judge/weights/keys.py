@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from bertlens.judge.findings import Finding, named
-from bertlens.judge.load_report import is_pooler, spoiled
+from bertlens.judge.weights.load_report import is_pooler, spoiled
 from bertlens.run.alignment import Alignment, Mismatch, Rename
 from bertlens.run.dossier import Dossier
 

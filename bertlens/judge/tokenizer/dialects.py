@@ -13,9 +13,9 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from bertlens.errors import BertlensError
-from bertlens.judge import vocabulary as vocabularies
 from bertlens.judge.findings import Finding, named
-from bertlens.judge.vocabulary import Vocabulary, cutter, some
+from bertlens.judge.tokenizer import vocabulary as vocabularies
+from bertlens.judge.tokenizer.vocabulary import Vocabulary, cutter, some
 from bertlens.run import loading
 from bertlens.run.dossier import Dossier
 

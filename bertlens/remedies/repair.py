@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bertlens.diagnose import check
 from bertlens.errors import BertlensError
-from bertlens.judge.checkup import Checkup
+from bertlens.judge.checkpoint.checkup import Checkup
 from bertlens.judge.findings import Finding, catalogue
 from bertlens.remedies.registry import BY_HAND, REMEDIES, Remedy
 from bertlens.remedies.script import script

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from bertlens.errors import BertlensError
-from bertlens.judge import vocabulary as vocabularies
-from bertlens.judge.dialects import of_dialects
 from bertlens.judge.findings import Finding
-from bertlens.judge.kinship import measure, of_kinship
-from bertlens.judge.letters import of_letters
-from bertlens.judge.numbering import of_absence, of_numbering, of_refusal
-from bertlens.judge.special_tokens import of_special_tokens
+from bertlens.judge.tokenizer import vocabulary as vocabularies
+from bertlens.judge.tokenizer.dialects import of_dialects
+from bertlens.judge.tokenizer.kinship import measure, of_kinship
+from bertlens.judge.tokenizer.letters import of_letters
+from bertlens.judge.tokenizer.numbering import of_absence, of_numbering, of_refusal
+from bertlens.judge.tokenizer.special_tokens import of_special_tokens
 from bertlens.run.dossier import Dossier
 
 

@@ -1,0 +1,1 @@
+"""Checkpoint: everything about one checkpoint, put together."""

@@ -1,0 +1,1 @@
+"""Tokenizer: what a tokenizer's files and behaviour betray."""
