@@ -11,7 +11,7 @@ from bertlens.errors import BertlensError
 from bertlens.judge import findings as found
 from bertlens.judge.causes import Explanation
 from bertlens.judge.checkpoint.checkup import Checkup
-from bertlens.judge.checkpoint.examine import examine, with_texts
+from bertlens.judge.checkpoint.examine import examine, with_reload, with_texts
 from bertlens.judge.comparison import Comparison
 from bertlens.judge.drift import between
 from bertlens.judge.measures import measure
@@ -132,7 +132,15 @@ def check(
     dossier = compile_(name, revision=revision, offline=offline, progress=progress)
     chosen = None if readout is None else Readout.parse(readout)
     found = examine(dossier, chosen, progress)
-    return found if texts is None else with_texts(found, dossier, as_texts(texts), progress)
+    if texts is None:
+        return found
+    whole = as_texts(texts)
+    return with_reload(with_texts(found, dossier, whole), dossier, whole, progress)
+
+
+def check_texts(checkup: Checkup, checkpoint: str, texts: Sequence[Any] | str) -> Checkup:
+    """A checkup with what texts add: unknown words, truncation, tokens without a trained row."""
+    return with_texts(checkup, compile_(checkpoint), as_texts(texts))
 
 
 def weight_matrix(checkpoint: str | Checkpoint, module: str, *, offline: bool = False) -> Matrix:

@@ -22,14 +22,9 @@ def weights(given: Page, checkup) -> None:
         "Each sign is one module, judged from its own numbers. Click one, or choose it below, to see its spectrum. "
         "How the states are found, and how often they are wrong: `docs/untrained-weights.md`."
     )
-    picked = st.plotly_chart(
-        checkpoint.weight_map(checkup),
-        key="figure_weights",
-        on_select=pick,
-        selection_mode="points",
-        config={"displaylogo": False},
-    )
-    del picked  # the callback has taken it
+    picture = checkpoint.weight_map(checkup)
+    options = {"on_select": pick, "selection_mode": "points", "config": {"displaylogo": False}}
+    st.plotly_chart(picture, key="figure_weights", **options)
     with st.expander("The same as a table", icon=":material/table:"):
         blocks.table(checkpoint.modules(checkup), "bertlens-weights", document=checkup)
     with section():
@@ -72,7 +67,8 @@ def loading(given: Page, checkup) -> None:
         st.markdown("Every tensor of the file has its place in the model, and every tensor of the model is in the file.")
         return
     blocks.table(checkpoint.load_report(checkup), "bertlens-load-report")
-    if checkup.reload is None and any(group.state == "missing" for group in checkup.load_report):
+    states = {group.state for group in checkup.load_report}
+    if "missing" in states and "mismatched" not in states:
         proof = questions.reload(given)
         st.markdown(f"**Two loads, the same texts.** {blocks.plain(proof.sentence)}")
         blocks.table(proof.to_frame(), "bertlens-two-loads", numbers=("max_abs",))
@@ -96,7 +92,7 @@ def files(checkup) -> None:
 def content(given: Page) -> None:
     checkup = questions.check(given)
     blocks.sentence(checkup)
-    blocks.findings(checkup.findings)
+    blocks.findings(checkup.findings, given.name)
     trust(checkup)
     weights(given, checkup)
     with section():

@@ -92,13 +92,18 @@ def index_or_slice(page: Page, texts: Texts, text: int, padding: str | int) -> R
 
 
 def check(page: Page) -> Checkup:
-    """What the checkpoint's files betray, with what the page's texts add."""
+    """What the checkpoint's files betray, with what the page's texts add; the weights are not read again for other texts."""
     from bertlens import diagnose
 
-    def make(progress: Progress) -> Checkup:
+    def read(progress: Progress) -> Checkup:
         return diagnose.check(page.name, progress=progress)
 
-    return _asked(page, f"Reading the files of {page.name}", ("check",), make)
+    checkup = _asked(page, f"Reading the files of {page.name}", ("check",), read)
+
+    def tokenise(progress: Progress) -> Checkup:
+        return diagnose.check_texts(checkup, page.name, page.texts)
+
+    return _asked(page, "Tokenising the texts", ("check", page.texts), tokenise)
 
 
 def weight_matrix(page: Page, module: str) -> Matrix:

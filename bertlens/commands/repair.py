@@ -25,7 +25,7 @@ def add(command: argparse.ArgumentParser) -> None:
 
 
 def do(options: argparse.Namespace) -> int:
-    """Repair, and say what came of it; 1 where the finding is still there, or another one came with the new folder."""
+    """Repair, and say what came of it; 1 where the finding is still there, or a problem came with the new folder."""
     from bertlens.remedies.repair import repair
 
     done = repair(
@@ -39,7 +39,8 @@ def do(options: argparse.Namespace) -> int:
         progress=answer.progress(),
     )
     print(json.dumps(done.to_dict(), allow_nan=False) if options.json else _in_words(done, code=options.code))
-    return 0 if done.fixed and not done.added else 1
+    graver = [finding for finding in done.after.findings if finding.id in done.added]
+    return 0 if done.fixed and not answer.problems(graver) else 1
 
 
 def _in_words(done: Repair, *, code: bool) -> str:

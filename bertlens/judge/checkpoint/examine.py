@@ -54,14 +54,19 @@ def _found(dossier: Dossier, modules: Sequence[weights.Module], readout: Readout
     ]
 
 
-def with_texts(checkup: Checkup, dossier: Dossier, texts: Sequence[Any], progress: Progress = silent) -> Checkup:
-    """A checkup with what texts add: what the tokenizer does to them, and two loads where something is drawn at random."""
+def with_texts(checkup: Checkup, dossier: Dossier, texts: Sequence[Any]) -> Checkup:
+    """A checkup with what the tokenizer does to texts."""
     states = untrained_tokens(dossier)
-    rows = {token: number for token, (number, state) in states.items() if state.state != "trained"}
+    rows = {token: number for token, (number, _) in states.items()}
     findings = most_serious_first([*checkup.findings, *of_texts(dossier, texts, rows)])
-    drawn = dossier.alignment.missing and not dossier.alignment.mismatched
-    reload = load_twice(str(dossier.folder), texts, progress) if drawn else None
-    return replace(checkup, findings=findings, outputs=trusted(dossier, findings), reload=reload)
+    return replace(checkup, findings=findings, outputs=trusted(dossier, findings))
+
+
+def with_reload(checkup: Checkup, dossier: Dossier, texts: Sequence[Any], progress: Progress = silent) -> Checkup:
+    """A checkup with two loads side by side, where something is drawn at random and loading goes on at all."""
+    if not dossier.alignment.missing or dossier.alignment.mismatched:
+        return checkup
+    return replace(checkup, reload=load_twice(str(dossier.folder), texts, progress))
 
 
 def trusted(dossier: Dossier, findings: Sequence[Finding]) -> dict[str, tuple[str, ...]]:
