@@ -41,14 +41,15 @@ class Kinship:
     pairs : pairs of words compared.
     cosine : their mean cosine; `chance` is that of words drawn at random.
     steps : {first id of a block: rows by which its words are off}, only where another row fits clearly better.
-    structure : how much closer each row's nearest neighbour is than in a table of shuffled components.
+    structure : how much closer each row's nearest neighbour is than in a table of shuffled components; None where
+        nothing hangs on it.
     """
 
     pairs: int
     cosine: float
     chance: float
     steps: dict[int, int]
-    structure: float
+    structure: float | None
 
     @property
     def verdict(self) -> str:
@@ -59,7 +60,7 @@ class Kinship:
             return "cannot tell"
         if self.cosine - self.chance > CLEAR:
             return "aligned"
-        strangers = self.cosine - self.chance < WEAK and self.structure > CLEAR
+        strangers = self.cosine - self.chance < WEAK and (self.structure or 0.0) > CLEAR
         return "foreign" if strangers else "cannot tell"
 
 
@@ -77,8 +78,10 @@ def measure(dossier: Dossier, vocabulary: Vocabulary) -> Kinship | None:
     strangers = (rows[0, 0] * rows[1, 0].roll(len(own) // 2, 0)).sum(1)
     # The other word of a pair may be off as well, by another number of rows.
     fits = {step: torch.stack([(rows[0, step] * rows[1, other]).sum(1) for other in offsets]).amax(0) for step in offsets}
-    structure = _structure(table, torch.unique(long), centre)
-    return Kinship(len(own), float(own.mean()), float(strangers.mean()), _steps(long, fits), structure)
+    steps, cosine, chance = _steps(long, fits), float(own.mean()), float(strangers.mean())
+    # asked only where the answer hangs on it, because it takes as long as all the rest
+    structure = _structure(table, torch.unique(long), centre) if not steps and cosine - chance < WEAK else None
+    return Kinship(len(own), cosine, chance, steps, structure)
 
 
 def of_kinship(kinship: Kinship | None) -> list[Finding]:
@@ -90,7 +93,7 @@ def of_kinship(kinship: Kinship | None) -> list[Finding]:
         "cosine_of_pairs": round(kinship.cosine, 4),
         "cosine_by_chance": round(kinship.chance, 4),
         "off_by": {f"from id {first}": step for first, step in kinship.steps.items()},
-        "structure": round(kinship.structure, 4),
+        "structure": None if kinship.structure is None else round(kinship.structure, 4),
     }
     if kinship.verdict == "foreign":
         title = (
