@@ -138,7 +138,8 @@ def main() -> None:
 
 def whole(folder: str, rounds: int) -> list[list[float]]:
     """Whole processes that load, and that check."""
-    codes = (f"import bertlens; bertlens.{what}({folder!r})" for what in ("load", "check"))
+    check = f"import sys; from bertlens.cli import main; sys.exit(main(['check', {folder!r}]) == 2)"
+    codes = (f"import bertlens; bertlens.load({folder!r})", check)
     return turns(rounds, *((lambda code=code: process(code)) for code in codes))  # type: ignore[misc]
 
 

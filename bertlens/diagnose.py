@@ -129,7 +129,7 @@ def check(
         For files that cannot be read at all.
     """
     name = checkpoint if isinstance(checkpoint, str) else checkpoint.name
-    dossier = compile_(name, revision=revision, offline=offline, progress=progress)
+    dossier = compile_(name, revision=revision, offline=offline, hashed=True, progress=progress)
     chosen = None if readout is None else Readout.parse(readout)
     found = examine(dossier, chosen, progress)
     if texts is None:

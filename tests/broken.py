@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from bertlens.judge.findings import Finding
-from bertlens.run.dossier import Dossier, of_folder
+from bertlens.run.dossier import Dossier, compile_
 
 
 def opened(folder: Path) -> Dossier:
     """The dossier of a folder."""
-    return of_folder(folder, str(folder))
+    return compile_(str(folder))
 
 
 def edit(folder: Path, name: str, change: Callable[[dict[str, Any]], Any]) -> Path:

@@ -24,10 +24,14 @@ def add(command: argparse.ArgumentParser) -> None:
 def do(options: argparse.Namespace) -> int:
     """Check, and say what was found; 1 where something is a problem."""
     from bertlens.read.readout import Readout
+    from bertlens.run import hashing
+    from bertlens.run.checkpoint import locate
     from bertlens.run.texts import read_texts
 
     readout = Readout.parse(options.readout) if options.readout else None
     texts = read_texts(options.texts, column=options.column, pair_column=options.pair_column) if options.texts else None
+    told = answer.progress()
+    hashing.begin(locate(options.checkpoint, revision=options.revision, offline=options.offline, progress=told))
 
     from bertlens import diagnose
 
@@ -37,7 +41,7 @@ def do(options: argparse.Namespace) -> int:
         readout=readout,
         revision=options.revision,
         offline=options.offline,
-        progress=answer.progress(),
+        progress=told,
     )
     print(json.dumps(found.to_dict(), allow_nan=False) if options.json else _in_words(found))
     return 1 if answer.problems(found.findings) else 0

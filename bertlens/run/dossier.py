@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from bertlens.run import alignment, blueprint, documents, weights
+from bertlens.run import alignment, blueprint, documents, hashing, weights
 from bertlens.run.alignment import Alignment
 from bertlens.run.blueprint import Blueprint
 from bertlens.run.checkpoint import TOKENIZER_FILES, locate
@@ -43,6 +43,11 @@ class Dossier:
     config: Any
     encoder: Blueprint
     head: Blueprint | None
+
+    @cached_property
+    def sha256(self) -> str | None:
+        """Digest of the weight files; None where there are too many of them."""
+        return hashing.finish(self.folder)
 
     @cached_property
     def alignment(self) -> Alignment:
@@ -82,27 +87,31 @@ class Dossier:
         return self.weights.tensor(held[0]) if held else self.tensor(name)
 
 
-def compile_(name: str, *, revision: str | None = None, offline: bool = False, progress: Progress = silent) -> Dossier:
+def compile_(
+    name: str, *, revision: str | None = None, offline: bool = False, hashed: bool = False, progress: Progress = silent
+) -> Dossier:
     """Compile the dossier of a checkpoint: "minilm", a folder, or a Hub id.
+
+    Parameters
+    ----------
+    hashed : begin with the digest of the weight files at once, beside everything else.
 
     Raises
     ------
     BertlensError
         For anything about the files or the network that a person can put right.
     """
-    folder = locate(name, revision=revision, offline=offline, progress=progress)
-    root = Path(name).expanduser() if folder.is_relative_to(Path(name).expanduser()) else folder
-    return of_folder(folder, name, root)
-
-
-def of_folder(folder: Path, name: str, root: Path | None = None) -> Dossier:
-    """The dossier of a folder that is there."""
     from bertlens.run import loading
     from bertlens.run.architecture import refuse_others
 
+    folder = locate(name, revision=revision, offline=offline, progress=progress)
+    named = Path(name).expanduser()
+    root = named if folder.is_relative_to(named) else folder
     papers = documents.read(folder, root)
     config = loading.config(folder, name)
     refuse_others(config, name)
     held = weights.read(folder, name, root)
+    if hashed:
+        hashing.begin(folder)
     encoder = blueprint.base(config, name)
     return Dossier(name, folder, papers, held, config, encoder, blueprint.declared(config, name))

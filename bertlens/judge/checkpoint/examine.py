@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -21,22 +20,16 @@ from bertlens.judge.weights.load_report import groups
 from bertlens.judge.weights.reload import load_twice
 from bertlens.judge.weights.token_rows import of_rows, untrained_tokens
 from bertlens.read.readout import Readout
-from bertlens.run.checkpoint import digest
 from bertlens.run.dossier import Dossier
 from bertlens.run.progress import Progress, silent
-
-HASHED = 20 * 2**30
-"""Bytes of weights up to which a digest is made: beyond it takes minutes, and no encoder is so large."""
 
 
 def examine(dossier: Dossier, readout: Readout | None = None, progress: Progress = silent) -> Checkup:
     """Ask every judge about one checkpoint; causes come before what follows from them."""
-    with ThreadPoolExecutor(1) as aside:  # hashing waits for the file as the judges do, and lets them run meanwhile
-        sha256 = aside.submit(digest, dossier.folder) if dossier.weights.size <= HASHED else None
-        modules = weights.modules_of(dossier, progress)
-        findings = most_serious_first(_found(dossier, modules, readout))
-        identity = {**_identity(dossier), "sha256": sha256.result() if sha256 else None}
-    return Checkup(identity, findings, modules, groups(dossier.alignment), trusted(dossier, findings), facts(dossier))
+    modules = weights.modules_of(dossier, progress)
+    findings = most_serious_first(_found(dossier, modules, readout))
+    outputs = trusted(dossier, findings)
+    return Checkup(_identity(dossier), findings, modules, groups(dossier.alignment), outputs, facts(dossier))
 
 
 def _found(dossier: Dossier, modules: Sequence[weights.Module], readout: Readout | None) -> list[Finding]:
@@ -91,6 +84,7 @@ def _identity(dossier: Dossier) -> dict[str, Any]:
         "parameters": sum(_size(part.shape) for part in parts),
         "files": list(dossier.weights.files),
         "bytes": dossier.weights.size,
+        "sha256": dossier.sha256,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,13 @@ STATES = ("trained", "cannot tell", "newly drawn", "all zero", "not finite", "mi
 BROKEN = ("not finite", "all zero")
 HUGE = 1e3
 """No weight of a trained encoder is known to come near this; a flipped bit of an exponent goes far beyond."""
+
+
+READERS = 2
+"""Tensors that are read at a time: reading waits for memory as often as it computes."""
+
+FEW = 12
+"""Layers that are read thoroughly when they look untrained; a model has one or two, or hundreds of them."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +75,24 @@ class Module:
 
 
 def modules_of(dossier: Dossier, progress: Progress = silent) -> tuple[Module, ...]:
-    """Every module of the encoder, then of the head, each judged from the values in the file; one tensor at a time."""
+    """Every module of the encoder, then of the head, each judged from the values in the file; two tensors at a time.
+
+    Where only a few layers look as if nobody had trained them, those are read again thoroughly. Where nearly all do, their
+    biases and LayerNorms have spoken, and the whole spectra would take most of the time.
+    """
     listed = list(_listed(dossier))
     found = []
-    for done, (alignment, name, parts) in enumerate(listed):
-        progress(done, len(listed), "reading the weights")
-        found.append(_module(dossier, alignment, name, parts))
+    with ThreadPoolExecutor(READERS) as pool:
+        try:
+            for done, module in enumerate(pool.map(lambda each: _module(dossier, *each, thorough=False), listed)):
+                progress(done, len(listed), "reading the weights")
+                found.append(module)
+        except BaseException:  # cancelled: what waits is not begun
+            pool.shutdown(cancel_futures=True)
+            raise
+    doubted = [at for at, module in enumerate(found) if module.kind == "linear" and module.state == "newly drawn"]
+    for at in doubted if len(doubted) <= FEW else ():
+        found[at] = _module(dossier, *listed[at])
     return tuple(found)
 
 
@@ -107,7 +127,7 @@ def _listed(dossier: Dossier) -> Iterator[tuple[Alignment, str, list[Part]]]:
         yield from ((alignment, name, parts) for name, parts in by_module.items())
 
 
-def _module(dossier: Dossier, alignment: Alignment, name: str, parts: Sequence[Part]) -> Module:
+def _module(dossier: Dossier, alignment: Alignment, name: str, parts: Sequence[Part], *, thorough: bool = True) -> Module:
     main = next((part for part in parts if part.role == "weight"), parts[0])
     state = _unread(alignment, parts)
     if state is None:
@@ -115,7 +135,14 @@ def _module(dossier: Dossier, alignment: Alignment, name: str, parts: Sequence[P
         weight, *bias = (dossier.weights.tensor(key) for key in keys)
         spread = getattr(dossier.config, "initializer_range", None)
         kind = main.kind if main.kind != "other" else "linear" if weight.dim() == 2 else "norm"
-        state = state_of(kind, weight, bias[0] if bias else None, initializer_range=spread, padding_row=main.padding_row)
+        state = state_of(
+            kind,
+            weight,
+            bias[0] if bias else None,
+            initializer_range=spread,
+            padding_row=main.padding_row,
+            thorough=thorough,
+        )
         if main.kind == "other" and state.state not in BROKEN:
             state = WeightState("cannot tell", "No law is known from which such weights are drawn.", state.evidence)
     number = "" if main.layer is None else f".{main.layer}."

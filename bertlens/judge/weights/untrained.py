@@ -39,6 +39,7 @@ def state_of(
     *,
     initializer_range: float | None = None,
     padding_row: int | None = None,
+    thorough: bool = True,
 ) -> WeightState:
     """Decide from its numbers whether a weight was ever trained.
 
@@ -48,6 +49,8 @@ def state_of(
     weight, bias : as the file holds them, in any floating format; the bias (out,) or (dim,), if the layer has one.
     initializer_range : the standard deviation the config names; reported next to the measured one, never decisive.
     padding_row : the row of an embedding that a fresh model sets to zero.
+    thorough : False leaves out the whole spectrum, the slow part, of a layer whose bias was never moved: that speaks for
+        itself, and a block of the matrix is read in any case.
     """
     matrix = as_matrix(weight)
     largest = 0.0
@@ -73,7 +76,7 @@ def state_of(
             f"Holds no numbers but {matrix.min():.4g}, {matrix.max():.4g} and 0: filled by a rule, neither drawn nor trained."
         )
         return WeightState("cannot tell", reason, evidence)
-    return _matrix(matrix, bias, evidence, initializer_range)
+    return _matrix(matrix, bias, evidence, initializer_range, thorough)
 
 
 def _filled(matrix: np.ndarray) -> bool:
@@ -114,7 +117,11 @@ def _real_rows(matrix: np.ndarray, padding_row: int | None, evidence: dict[str, 
 
 
 def _matrix(
-    matrix: np.ndarray, bias: torch.Tensor | None, evidence: dict[str, Any], initializer_range: float | None
+    matrix: np.ndarray,
+    bias: torch.Tensor | None,
+    evidence: dict[str, Any],
+    initializer_range: float | None,
+    thorough: bool,
 ) -> WeightState:
     """The rule for matrices, the cheapest tests first; what a sampled block already settles is not read further."""
     largest = float(max(matrix.max(), -matrix.min()))
@@ -131,7 +138,7 @@ def _matrix(
     }
     doubt = ""
     if TESTS * min(chances.values()) >= EARLY:
-        if seen.shape != matrix.shape:
+        if seen.shape != matrix.shape and (thorough or evidence["bias"] != "exactly zero"):
             seen = top(matrix)
             chances |= {f"{name} (whole)": chance for name, chance in draws.spectral(seen, reading.kurtosis).items()}
         doubt = _doubt(matrix, reading, seen, evidence)
