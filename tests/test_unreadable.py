@@ -201,3 +201,14 @@ def test_the_command_says_it_in_one_line(folder: Folder, capsys: pytest.CaptureF
     said = capsys.readouterr()
     assert not said.out
     assert said.err.count("\n") == 1
+
+
+def test_a_server_keeps_to_its_folders(folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BERTLENS_ROOTS", os.pathsep.join([str(tmp_path), "/nowhere"]))
+    assert bertlens.check(str(folder.path)).verdict == "sound"
+    monkeypatch.setenv("BERTLENS_ROOTS", str(tmp_path / "other"))
+    assert "outside of those that are allowed" in refused(folder.path).sentence
+    link = tmp_path / "other" / "link"
+    link.parent.mkdir()
+    link.symlink_to(folder.path)
+    assert "outside of those that are allowed" in refused(link).sentence

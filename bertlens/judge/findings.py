@@ -12,8 +12,11 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from bertlens.judge.causes import Cause
 from bertlens.judge.measures import plain
+from bertlens.judge.weights.untrained import state_of
 from bertlens.read.readout import Readout
 from bertlens.run.condition import Condition
 from bertlens.run.tokens import Tokens
@@ -100,6 +103,8 @@ MENDED: dict[str, str] = {
     "half-precision": "model = AutoModel.from_pretrained(name, dtype=torch.float32)",
     "attention-implementation": 'model = AutoModel.from_pretrained(name, attn_implementation="sdpa")',
     "pooler-missing": "vectors = outputs.last_hidden_state[:, 0]   # not outputs.pooler_output",
+    "pooler-untrained": "vectors = outputs.last_hidden_state[:, 0]   # or the declared pooling; not outputs.pooler_output",
+    "normalised-vs-raw": "vectors = torch.nn.functional.normalize(vectors, dim=-1)",
     "weights-not-loaded": "state = {key.removeprefix(prefix): value for key, value in state.items()}",
 }
 """The line that mends a fault."""
@@ -176,7 +181,21 @@ def of_checkpoint(checkpoint: Checkpoint, readout: Readout) -> list[Finding]:
     elif pooler:
         severity = "problem" if readout.pooling == "pooler" else "note"
         found.append(named("pooler-missing", severity, {"newly_initialised": list(pooler)}, ("pooler_output",)))
+    elif readout.pooling == "pooler":
+        found += _untrained_pooler(checkpoint)
     return found
+
+
+def _untrained_pooler(checkpoint: Checkpoint) -> list[Finding]:
+    """A pooler that is in the file and was never trained, for somebody who reads `pooler_output`."""
+    for name, module in checkpoint.model.named_modules():
+        if "pooler" in name.split(".") and isinstance(module, torch.nn.Linear):
+            bias = None if module.bias is None else module.bias.detach()
+            state = state_of("linear", module.weight.detach(), bias)
+            if state.state == "newly drawn":
+                evidence = {"module": name, "reason": state.reason, **state.evidence}
+                return [named("pooler-untrained", "problem", evidence, ("pooler_output",))]
+    return []
 
 
 def of_truncation(tokens: Sequence[Tokens], other: Sequence[Tokens]) -> list[Finding]:

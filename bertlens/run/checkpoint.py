@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import importlib.util
 import json
+import os
 import threading
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bertlens.errors import BertlensError
-from bertlens.run import hub
+from bertlens.run import documents, hub
 from bertlens.run.keep import Keep
 from bertlens.run.progress import Progress, silent
 
@@ -148,11 +149,20 @@ def locate(name: str, *, revision: str | None = None, offline: bool = False, pro
         raise BertlensError("cannot load a checkpoint", got="no name", expected="minilm, a folder or a Hub id")
     if name == PACKAGED:
         return _packaged()
+    found = _located(name, revision, offline, progress)
+    for path in (*weight_files(found), *(found / file for file in (*TOKENIZER_FILES, *documents.NAMES))):
+        if path.is_symlink():
+            documents.inside(path, found)
+    return found
+
+
+def _located(name: str, revision: str | None, offline: bool, progress: Progress) -> Path:
     folder, there = Path(name), False
     with contextlib.suppress(OSError, RuntimeError):  # a name too long for the file system, or a home that nobody has
         folder = folder.expanduser()
         there = folder.exists()
     if there and folder.is_dir():
+        _refuse_outside(folder, name)
         return _transformer_folder(folder)
     if there:
         raise BertlensError(f"cannot load {name}", got="a file", expected="the folder that holds it")
@@ -164,6 +174,15 @@ def locate(name: str, *, revision: str | None = None, offline: bool = False, pro
         expected="minilm, a folder or a Hub id",
         do="check the spelling",
     )
+
+
+def _refuse_outside(folder: Path, name: str) -> None:
+    """Keep to the folders that a server's owner allows, if any: BERTLENS_ROOTS, separated as in PATH."""
+    allowed = [Path(root).expanduser().resolve() for root in os.environ.get("BERTLENS_ROOTS", "").split(os.pathsep) if root]
+    if allowed and not any(folder.resolve().is_relative_to(root) for root in allowed):
+        raise BertlensError(
+            f"cannot load {name[:120]}", got="a folder outside of those that are allowed here", do="ask who runs this server"
+        )
 
 
 def digest(folder: Path) -> str:

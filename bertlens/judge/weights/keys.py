@@ -204,7 +204,8 @@ def _strangers(dossier: Dossier) -> Iterator[Finding]:
     if harmless:
         many = f"{len(harmless)} keys of the file are" if len(harmless) > 1 else f"{harmless[0]} is"
         title = f"{many} not part of {dossier.encoder.name} (a head or a buffer), which harms no embedding"
-        yield named("harmless-keys", "note", {"keys": sorted(harmless)[:8], "count": len(harmless)}, (), title)
+        finding = named("harmless-keys", "note", {"keys": sorted(harmless)[:8], "count": len(harmless)}, (), title)
+        yield replace(finding, remedy="Nothing needs to be done.")
 
 
 def _beyond(dossier: Dossier, keys: Sequence[str]) -> list[str]:
