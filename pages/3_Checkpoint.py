@@ -92,7 +92,13 @@ def files(checkup) -> None:
 def content(given: Page) -> None:
     checkup = questions.check(given)
     blocks.sentence(checkup)
-    blocks.findings(checkup.findings, given.name)
+    blocks.findings([finding for finding in checkup.findings if finding.severity != "note"], given.name)
+    notes = [finding for finding in checkup.findings if finding.severity == "note"]
+    if notes:
+        with st.expander(
+            f"{len(notes)} note{'s' * (len(notes) > 1)}: true, and harmless by themselves", icon=":material/info:"
+        ):
+            blocks.findings(notes)
     trust(checkup)
     weights(given, checkup)
     with section():

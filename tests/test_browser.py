@@ -173,3 +173,19 @@ def test_no_page_scrolls_sideways_on_a_phone(browser: Browser, address: str, pat
     settled(opened)
     assert opened.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth + 2")
     context.close()
+
+
+def test_a_click_on_the_map_of_weights_shows_that_weight(page: Page, address: str) -> None:
+    page.goto(f"{address}/Checkpoint")
+    verdict(page, "Usable with care")
+    settled(page)
+    sign = page.locator(".js-plotly-plot .scatterlayer .points path").nth(7)
+    sign.scroll_into_view_if_needed()
+    box = sign.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_url("**module=**", timeout=WAIT)
+    settled(page)
+    expect(page.get_by_text("largest singular value", exact=False).first).to_be_visible(timeout=WAIT)
+    chosen = page.url.split("module=")[1].split("&")[0]
+    expect(page.get_by_role("combobox", name="Weight")).to_have_value(chosen, timeout=WAIT)
