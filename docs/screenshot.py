@@ -1,4 +1,4 @@
-"""Draw the picture of the README from the real app: `python -m docs.screenshot`."""
+"""Draw the pictures of the README from the real app: `python -m docs.screenshot`."""
 
 from __future__ import annotations
 
@@ -10,19 +10,27 @@ from playwright.sync_api import sync_playwright
 from tests.serving import FLAGS, serving
 from tests.test_browser import settled, verdict
 
-TARGET = Path(__file__).parent / "images" / "batch-and-padding.png"
+IMAGES = Path(__file__).parent / "images"
 
 
 def main() -> None:
-    """Open the view of a forgotten mask and save its first screen."""
+    """The first screen of a forgotten mask, and the map of the packaged checkpoint's weights."""
     with serving() as address, sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
         page.goto(f"{address}/Batch_and_padding?candidate=mask%3Doff")
         verdict(page, "Different")
         settled(page)
-        TARGET.parent.mkdir(exist_ok=True)
-        page.screenshot(path=TARGET)
+        IMAGES.mkdir(exist_ok=True)
+        page.screenshot(path=IMAGES / "batch-and-padding.png")
+        page.goto(f"{address}/Checkpoint")
+        verdict(page, "Usable with care")
+        settled(page)
+        page.get_by_role("heading", name="All weights").scroll_into_view_if_needed()
+        page.mouse.move(700, 500)
+        page.mouse.wheel(0, 700)
+        page.wait_for_timeout(1500)
+        page.screenshot(path=IMAGES / "checkpoint.png")
         browser.close()
 
 

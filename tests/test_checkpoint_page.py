@@ -44,7 +44,9 @@ def test_a_checkpoint_without_pooler_is_loaded_twice_as_proof(tmp_path: Path) ->
     assert app.error[0].value.startswith("**Faulty**")
     said = text_of(app)
     assert "Two loads, the same texts" in said
-    frame: Any = next(table.value for table in app.dataframe if "max_abs" in table.value.columns and "equal" in table.value.columns)
+    frame: Any = next(
+        table.value for table in app.dataframe if "max_abs" in table.value.columns and "equal" in table.value.columns
+    )
     by_output: Any = frame.set_index("output")
     assert by_output.loc["last_hidden_state[:, 0]", "equal"] and by_output.loc["last_hidden_state", "max_abs"] == 0
     assert not by_output.loc["pooler_output", "equal"] and by_output.loc["pooler_output", "max_abs"] > 0.01

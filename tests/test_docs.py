@@ -14,6 +14,7 @@ import torch
 
 from benchmarks.verdict import Models, pair
 from bertlens.cli import _parser
+from bertlens.judge.findings import catalogue
 from bertlens.judge.measures import BOUND
 from bertlens.judge.verdict import CEILING, FOLLOWS, PLAUSIBLE
 from bertlens.judge.weights.heads import LEAST, STEEP
@@ -29,19 +30,32 @@ def fenced(language: str) -> str:
     return "\n".join(re.findall(rf"```{language}\n(.*?)```", README, re.S))
 
 
-def test_the_python_of_the_readme_runs() -> None:
+def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     exec(fenced("python"), names)
     assert names["found"].verdict == "different"
+    assert names["checked"].sentence.startswith("Usable with care: The pooler was saved but never trained")
+    assert names["checked"].outputs["pooler_output"] == ("pooler-untrained",)
+    assert (tmp_path / "mended" / "model.safetensors").is_file()
 
 
 def test_every_command_of_the_readme_can_be_read() -> None:
     lines = [line for line in fenced("bash").splitlines() if line.startswith("bertlens ")]
-    assert len(lines) >= 4
+    assert len(lines) >= 8
     for line in lines:
-        options = _parser().parse_args(shlex.split(line)[1:])
-        Condition.parse(options.reference)
-        Condition.parse(options.candidate)
+        options = _parser().parse_args(shlex.split(line, comments=True)[1:])
+        for condition in ("reference", "candidate"):
+            Condition.parse(getattr(options, condition, ""))
+
+
+def test_the_ids_of_the_check_are_those_in_the_document() -> None:
+    document = (ROOT / "docs" / "checkpoint.md").read_text("utf-8")
+    table = document[document.index("| from | ids |") : document.index("An untrained or missing pooler")]
+    told = set(re.findall(r"`([a-z0-9-]+)`", table))
+    judges = [path for place in ("weights", "tokenizer", "checkpoint") for path in ROOT.glob(f"bertlens/judge/{place}/*.py")]
+    quoted = {name for path in judges for name in re.findall(r'"([a-z0-9]+(?:-[a-z0-9]+)+)"', path.read_text("utf-8"))}
+    assert told == quoted & set(catalogue())
 
 
 def test_the_constants_are_those_in_the_documents() -> None:
