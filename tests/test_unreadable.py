@@ -103,6 +103,10 @@ def no_config(folder: Folder) -> None:
     folder.without("config.json")
 
 
+def adapter_alone(folder: Folder) -> None:
+    folder.without("config.json", WEIGHTS).document("adapter_config.json", peft_type="LORA")
+
+
 def no_weights(folder: Folder) -> None:
     folder.without(WEIGHTS)
 
@@ -143,6 +147,7 @@ def link_of_a_document_out(folder: Folder) -> None:
     ("spoil", "said"),
     [
         (no_config, "it is not a checkpoint"),
+        (adapter_alone, "an adapter without its base model"),
         (no_weights, "no weight file"),
         (other_weights, "tf_model.h5"),
         (broken_json, "broken JSON"),

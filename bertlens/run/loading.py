@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 def config(folder: Path, name: str) -> Any:
     """The config of a folder, or the sentence that says why it is not a checkpoint."""
     file = folder / "config.json"
+    if not file.is_file() and (folder / "adapter_config.json").is_file():
+        raise BertlensError(
+            f"cannot load {name}: it is an adapter without its base model",
+            got=_held(folder),
+            expected="config.json and whole weights",
+            do="merge it into its base (peft: merge_and_unload) and save the result, or name the base",
+        )
     if not file.is_file():
         raise BertlensError(
             f"cannot load {name}: it is not a checkpoint",
@@ -79,7 +86,9 @@ def model(folder: Path, name: str, config: Any) -> tuple[PreTrainedModel, LoadRe
             expected="model.safetensors or pytorch_model.bin beside config.json",
         )
     if getattr(config, "quantization_config", None):
-        raise BertlensError(f"cannot load the weights of {name}", got="quantised weights", expected="float weights")
+        raise BertlensError(
+            f"cannot load the weights of {name}", got="quantised weights", expected="float weights", do="see `bertlens check`"
+        )
     try:
         with quiet():
             loaded, info = transformers.AutoModel.from_pretrained(
@@ -96,7 +105,7 @@ def model(folder: Path, name: str, config: Any) -> tuple[PreTrainedModel, LoadRe
         raise BertlensError(
             f"cannot load the weights of {name}",
             got=f"{files[0].name} that {_why(error)}",
-            do="download or save the file again",
+            do="download or save the file again, or ask `bertlens check` what it holds",
         ) from error
     report = LoadReport(
         missing=tuple(sorted(info["missing_keys"])),
