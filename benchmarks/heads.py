@@ -104,8 +104,8 @@ def train(ids: Tensor, heads: int, seed: int, seconds: float) -> None:
         optimiser.zero_grad()
         step += 1
         if step in (50, 200, 500, 1000, 2000, 4000):
-            print(line(f"{128 // heads}, {step} steps", head_size(projections(model))), flush=True)
-    print(line(f"{128 // heads}, {step} steps", head_size(projections(model))), flush=True)
+            print(line(f"{128 // heads}, {step} steps", head_size(projections(dict(model.named_parameters())))), flush=True)
+    print(line(f"{128 // heads}, {step} steps", head_size(projections(dict(model.named_parameters())))), flush=True)
 
 
 def main() -> None:
@@ -119,7 +119,7 @@ def main() -> None:
         print(f"| {name} | {options.draws} | {options.draws - told[None]} | {largest:.2f} |", flush=True)
     heading = "| told | best | margin | layers alone |\n| --- | --- | --- | --- | --- |"
     print("\n| all-MiniLM-L6-v2 " + heading)
-    trained = projections(bertlens.load().model)
+    trained = projections(dict(bertlens.load().model.named_parameters()))
     print(line("as it is", head_size(trained)))
     for at in range(len(trained)):
         print(line(f"layer {at + 1}", head_size(trained[at : at + 1])))
