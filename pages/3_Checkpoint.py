@@ -6,6 +6,23 @@ from ui import address, blocks, questions
 from ui.frame import Page, section, show
 
 
+def repair(given: Page, finding) -> None:
+    from bertlens.remedies.repair import repairable
+
+    remedy = repairable(finding.id)
+    if remedy is None:
+        return
+    st.markdown(f"**bertlens carries it out**, in a new folder, and checks that folder. {blocks.plain(remedy.sentence)}")
+    words = ["bertlens", "repair", given.name, "--finding", finding.id, *(["--from", "BASE"] if remedy.needs_base else [])]
+    st.code(shlex.join([*words, "--out", "mended"]), language="bash", wrap_lines=True)
+    if remedy.needs_base:
+        return
+    with st.expander("What it does, and the same in Python", icon=":material/code:"), section():
+        plan = questions.repair_plan(given, finding.id)
+        st.markdown("\n".join(f"- {blocks.plain(sentence)}" for sentence in plan.done))
+        st.code(plan.code, language="python", height=320)
+
+
 def trust(checkup) -> None:
     from bertlens.show import checkpoint
 
@@ -92,7 +109,7 @@ def files(checkup) -> None:
 def content(given: Page) -> None:
     checkup = questions.check(given)
     blocks.sentence(checkup)
-    blocks.findings([finding for finding in checkup.findings if finding.severity != "note"], given.name)
+    blocks.findings([finding for finding in checkup.findings if finding.severity != "note"], lambda one: repair(given, one))
     notes = [finding for finding in checkup.findings if finding.severity == "note"]
     if notes:
         with st.expander(

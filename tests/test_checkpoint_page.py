@@ -34,7 +34,9 @@ def test_the_packaged_checkpoint() -> None:
     assert any(
         list(frame.columns) == ["output", "trust", "because of"] and len(frame) == len(found.outputs) for frame in frames
     )
-    assert any("bertlens repair minilm --finding pooler-untrained --out mended" in code.value for code in app.code)
+    codes = [code.value for code in app.code]
+    assert any("bertlens repair minilm --finding pooler-untrained --out mended" in code for code in codes)
+    assert any("del state[key]" in code for code in codes)  # the same as Python
 
 
 def test_a_checkpoint_without_pooler_is_loaded_twice_as_proof(tmp_path: Path) -> None:

@@ -97,10 +97,10 @@ def _cosine(value: float) -> str:
     return f"{value:.4f}" if 1 - value > 5e-5 else f"1 − {1 - value:.0e}" if value < 1 else "1"
 
 
-def findings(found: Sequence[Finding], checkpoint: str = "") -> None:
+def findings(found: Sequence[Finding], carry_out: Callable[[Finding], None] | None = None) -> None:
     """Each finding as a card: one sentence, its evidence, its remedy in words and as code.
 
-    Where a checkpoint is named, the card also has the command that carries the remedy out, if there is one.
+    `carry_out` draws what bertlens itself can do about it.
     """
     for finding in found:
         colour, sign = SEVERITIES[finding.severity]
@@ -112,19 +112,10 @@ def findings(found: Sequence[Finding], checkpoint: str = "") -> None:
                 st.markdown(f"**Remedy.** {plain(finding.remedy)}")
             if finding.code:
                 st.code(finding.code, language="python")
-            if checkpoint and finding.severity != "note":
-                _carried_out(finding.id, checkpoint)
+            if carry_out is not None:
+                carry_out(finding)
             with st.popover("Evidence", icon=":material/fact_check:"):
                 st.json(finding.evidence)
-
-
-def _carried_out(finding: str, checkpoint: str) -> None:
-    from bertlens.remedies.repair import repairable
-
-    if remedy := repairable(finding):
-        st.markdown(f"**bertlens carries it out**, in a new folder, and checks that folder. {plain(remedy.sentence)}")
-        words = ["bertlens", "repair", checkpoint, "--finding", finding, *(["--from", "BASE"] if remedy.needs_base else [])]
-        st.code(shlex.join([*words, "--out", "mended"]), language="bash", wrap_lines=True)
 
 
 def table(frame: pd.DataFrame, name: str, *, numbers: Sequence[str] = (), document: Result | None = None) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bertlens.judge.weights.matrix import Matrix
     from bertlens.judge.weights.reload import Reload
     from bertlens.read.slicing import Tensor
+    from bertlens.remedies.repair import Plan
     from bertlens.run.progress import Progress
     from bertlens.run.texts import Texts
 
@@ -104,6 +105,14 @@ def check(page: Page) -> Checkup:
         return diagnose.check_texts(checkup, page.name, page.texts)
 
     return _asked(page, "Tokenising the texts", ("check", page.texts), tokenise)
+
+
+def repair_plan(page: Page, finding: str) -> Plan:
+    """What a repair of a finding would do, and the code for it."""
+    from bertlens.remedies.repair import plan
+
+    checkup = check(page)
+    return _asked(page, "Planning the repair", ("plan", finding, page.texts), lambda _: plan(page.name, finding, checkup))
 
 
 def weight_matrix(page: Page, module: str) -> Matrix:

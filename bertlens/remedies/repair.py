@@ -17,7 +17,7 @@ from bertlens.remedies.script import script
 from bertlens.remedies.work import Work
 from bertlens.run import rewrite
 from bertlens.run.checkpoint import PACKAGED
-from bertlens.run.dossier import compile_
+from bertlens.run.dossier import Dossier, compile_
 from bertlens.run.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -131,10 +131,7 @@ def repair(
     folders = [dossier.documents.root for dossier in (source, origin) if dossier]
     place = rewrite.refuse(Path(out), *folders)
     before = check(name, texts, revision=revision, offline=offline, progress=progress)
-    work = Work(source, before, _reported(before, finding, name), origin, max_length, rewrite.draft(source))
-    remedy.function(work)
-    if not work.done:
-        raise work.refuse("nothing that this remedy would change", do=f"by hand: {catalogue()[finding]['fix']}")
+    work = _planned(remedy, source, before, _reported(before, finding, name), origin, max_length)
     told = place if "~" in str(out) or str(out) == PACKAGED else Path(out)
     code = script(work, told)
     left = rewrite.left_behind(work.draft)
@@ -145,6 +142,42 @@ def repair(
         shutil.rmtree(place)
         raise
     return Repair(finding, str(out), tuple(work.done), files, left, before, after, code)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a repair would do: in sentences, and as Python that does it with torch, safetensors and json alone."""
+
+    done: tuple[str, ...]
+    code: str
+
+
+def plan(checkpoint: str, finding: str, checkup: Checkup, out: str = "mended") -> Plan:
+    """What `repair` would do for a finding of a checkup, without writing anything.
+
+    Raises
+    ------
+    BertlensError
+        Where it cannot be carried out, or needs a base.
+    """
+    work = _planned(_remedy(finding, checkpoint), compile_(checkpoint), checkup, _reported(checkup, finding, checkpoint))
+    return Plan(tuple(work.done), script(work, Path(out)))
+
+
+def _planned(
+    remedy: Remedy,
+    source: Dossier,
+    before: Checkup,
+    finding: Finding,
+    base: Dossier | None = None,
+    max_length: int | None = None,
+) -> Work:
+    """The work of a remedy, noted and not yet written."""
+    work = Work(source, before, finding, base, max_length, rewrite.draft(source))
+    remedy.function(work)
+    if not work.done:
+        raise work.refuse("nothing that this remedy would change", do=f"by hand: {catalogue()[finding.id]['fix']}")
+    return work
 
 
 def _remedy(finding: str, name: str) -> Remedy:
