@@ -33,6 +33,10 @@ COMPONENTS = 2_400_000
 """Components of the rows of all pairs on one side: ten such sets are held, which is to stay below the table itself."""
 
 NEIGHBOURS = 2000
+COMMON = 4
+"""Directions left out before neighbours are looked for: a few hundred steps of training push all words that never occur the
+same few ways, which is a shape of the table but no knowledge of words. Without them all-MiniLM-L6-v2 has a structure of 0.22
+(0.18 in another order), a BERT of 400 steps 0.02 where it had 0.11."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +150,8 @@ def _steps(ids: torch.Tensor, fits: dict[int, torch.Tensor]) -> dict[int, int]:
 def _structure(table: torch.Tensor, ids: torch.Tensor, centre: torch.Tensor) -> float:
     """How much closer rows lie to their nearest neighbours than rows of the same components in another order."""
     rows = table[ids[:: max(1, len(ids) // NEIGHBOURS)]].float() - centre
+    common = torch.linalg.eigh(rows.T @ rows).eigenvectors[:, -COMMON:]
+    rows = rows - (rows @ common) @ common.T
     shuffler = torch.Generator().manual_seed(0)
     mixed = torch.stack([column[torch.randperm(len(rows), generator=shuffler)] for column in rows.T], dim=1)
     return _nearest(rows) - _nearest(mixed)
