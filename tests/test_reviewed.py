@@ -9,23 +9,27 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from safetensors.torch import load_file
 
 import bertlens
 from bertlens.errors import BertlensError
 from bertlens.judge.tokenizer import vocabulary
 from bertlens.judge.tokenizer.kinship import measure
 from bertlens.run.dossier import compile_
-from tests.checkpoints import WEIGHTS, Folder, Tensors, as_trained, copied, mapped, prefixed, sound
+from tests.checkpoints import WEIGHTS, Folder, Tensors, as_trained, copied, dropped, mapped, prefixed, sound
 from tests.conftest import Folder as Folders
 from tests.test_checkpoints import alarms
 
+ROBERTA = {"max_position_embeddings": 66, "pad_token_id": 1}
 RELATIVES: dict[str, dict[str, Any]] = {
     "deberta-v2": {},
     "ernie": {},
+    "fnet": {},  # has no heads
     "gte": {"type_vocab_size": 2},  # its file stacks query, key and value, and gate and up
-    "luke": {"entity_vocab_size": 10, "entity_emb_size": 16, "max_position_embeddings": 66, "pad_token_id": 1},
+    "luke": {"entity_vocab_size": 10, "entity_emb_size": 16, **ROBERTA},
     "nomic_bert": {},  # its file stacks query, key and value
     "nystromformer": {"segment_means_seq_len": 16, "num_landmarks": 4},  # takes rows of 16 tokens alone
+    "ibert": {**ROBERTA},  # has linear layers of its own
     "roformer": {},  # its table of sines is frozen
 }
 
@@ -33,10 +37,12 @@ RELATIVES: dict[str, dict[str, Any]] = {
 @pytest.fixture(params=RELATIVES)
 def relative(request: pytest.FixtureRequest, family_folder: Folders, tmp_path: Path) -> Folder:
     """A random model of a relative, wide enough to judge a matrix without a bias, with its kind of tokenizer."""
-    folder = copied(family_folder("roberta" if request.param == "luke" else "bert"), tmp_path / "relative")
+    folder = copied(family_folder("roberta" if request.param in ("ibert", "luke") else "bert"), tmp_path / "relative")
     rows = json.loads((folder.path / "config.json").read_text("utf-8"))["vocab_size"]
     sizes = {"hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 128}
     more = {"vocab_size": rows, "max_position_embeddings": 64, "pad_token_id": 0, **RELATIVES[request.param]}
+    if request.param == "fnet":
+        del sizes["num_attention_heads"]
     config = transformers.CONFIG_MAPPING[request.param](**sizes, **more)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(3)
@@ -71,6 +77,13 @@ def test_a_wrapped_relative_is_called_wrapped(relative: Folder) -> None:
     assert first(relative.weights(moved).weights(prefixed("module."))) == "wrapper-prefix"
 
 
+def test_a_relative_without_its_pooler_says_so(relative: Folder) -> None:
+    relative.weights(moved)
+    if not any("pooler" in key for key in load_file(relative.path / WEIGHTS)):
+        pytest.skip("has no pooler")
+    assert first(relative.weights(dropped("pooler"))) == "pooler-missing"
+
+
 def test_a_layer_drawn_anew_among_moved_ones_is_named(family_folder: Folders, tmp_path: Path) -> None:
     """No matrix shows training, but one layer's vectors stand where a fresh draw puts them, and nobody else's do."""
     folder = copied(family_folder("bert", hidden_size=64), tmp_path / "bert")
@@ -100,6 +113,18 @@ def test_words_that_were_only_pushed_together_accuse_no_vocabulary(family_folder
     assert found is not None
     kinship = measure(dossier, found)
     assert kinship is not None and kinship.structure is not None and kinship.verdict == "cannot tell"
+
+
+@pytest.mark.parametrize(("kept", "said"), [(0.5, ["conversion-incomplete"]), (0.95, [])])
+def test_rows_of_zeros(kept: float, said: list[str], family_folder: Folders, tmp_path: Path) -> None:
+    """A table of which the second half was lost, and one with a few rows that no training ever met."""
+    folder = copied(family_folder("bert"), tmp_path / "bert")
+
+    def emptied(table: torch.Tensor) -> torch.Tensor:
+        return torch.where(torch.arange(len(table))[:, None] < kept * len(table), table, 0.0)
+
+    found = alarms(bertlens.check(str(folder.weights(mapped("word_embeddings", emptied)).path)))
+    assert [fault for _, fault, _ in found] == said
 
 
 def half(matrices: bool) -> Any:

@@ -130,6 +130,8 @@ def _signs(dossier: Dossier) -> list[str]:
 
 def _heads(dossier: Dossier) -> Iterator[Finding]:
     """A head count that the weights contradict; where they do not tell, one that no published encoder of the size has."""
+    if not getattr(dossier.config, "num_attention_heads", None):
+        return  # FNet mixes tokens without attention
     wanted = [name for name in dossier.alignment.loaded if NAME.fullmatch(name) or "position_embeddings" in name]
     found = head_size(projections({name: dossier.alignment.read(name, dossier.weights).float() for name in wanted}))
     heads, hidden = int(dossier.config.num_attention_heads), int(dossier.config.hidden_size)

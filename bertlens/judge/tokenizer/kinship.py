@@ -77,7 +77,11 @@ def measure(dossier: Dossier, vocabulary: Vocabulary) -> Kinship | None:
     table = dossier.word_embeddings
     if table is None or len(pairs) < FEWEST:
         return None
-    long, short = torch.tensor(spread(pairs, min(MOST, COMPONENTS // table.shape[1]))).T
+    chosen = torch.tensor(spread(pairs, min(MOST, COMPONENTS // table.shape[1])))
+    chosen = chosen[table[chosen[:, 0]].any(1) & table[chosen[:, 1]].any(1)]  # rows of zeros point nowhere
+    if len(chosen) < FEWEST:
+        return None
+    long, short = chosen.T
     offsets = range(-REACH, REACH + 1)
     centre = table[torch.unique(torch.cat([long, short]))].float().mean(0)
     rows = {(side, step): _unit(table, ids + step, centre) for side, ids in enumerate((long, short)) for step in offsets}

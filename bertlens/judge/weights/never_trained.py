@@ -14,6 +14,9 @@ from bertlens.judge.weights.modules import BROKEN, HUGE, Module
 from bertlens.run.alignment import Alignment
 from bertlens.run.dossier import Dossier
 
+EMPTY = 0.25
+"""Share of empty rows that no padding of a table and no unused tokens explain."""
+
 
 def of_modules(dossier: Dossier, modules: Sequence[Module]) -> list[Finding]:
     """What the states say, the root cause first: broken numbers, a random model, parts that were drawn and never trained."""
@@ -27,7 +30,7 @@ def of_pooler(dossier: Dossier, modules: Sequence[Module]) -> list[Finding]:
     """Whether `pooler_output` means anything: missing, or saved and never trained; graver where a head reads it."""
     pooler = [module for module in modules if _of_pooler(module) and module.name in _owners(dossier.alignment)]
     encoder = [module for module in modules if module.name in _owners(dossier.alignment) and not _of_pooler(module)]
-    linear = [module for module in modules if module.kind == "linear"]
+    linear = [module for module in encoder if module.kind == "linear"] or encoder  # I-BERT and SqueezeBERT have their own
     if not pooler or any(_random(dossier, encoder)) or all(module.state in ("missing", "newly drawn") for module in linear):
         return []  # a random model is told as such
     head = dossier.head.parts.values() if dossier.head else ()
@@ -92,6 +95,11 @@ def _broken(dossier: Dossier, modules: Sequence[Module]) -> Iterator[Finding]:
             affects = tuple(dict.fromkeys(o for module in hit for o in module.outputs))
             affects = ("everything",) if "hidden_states[0]" in affects else affects
             yield named("conversion-incomplete", "problem", evidence, affects, f"{many} {what}")
+    for table in (m for m in modules if m.evidence.get("zero_rows", 0) > EMPTY * m.evidence.get("rows_read", 0)):
+        share = table.evidence["zero_rows"] / table.evidence["rows_read"]
+        title = f"{share:.0%} of the rows of {table.name} hold nothing but zeros"
+        evidence = {"modules": [table.name], "share": share, "rows_read": table.evidence["rows_read"]}
+        yield named("conversion-incomplete", "problem", evidence, table.outputs, title)
     huge = [m for m in modules if abs(m.evidence.get("largest", 0.0)) > HUGE]
     if huge:
         evidence = {"modules": [m.name for m in huge[:8]], "largest": huge[0].evidence["largest"]}
