@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+import torch
 from transformers.conversion_mapping import get_model_conversion_mapping
-from transformers.core_model_loading import LoadStateDictInfo, WeightConverter, WeightRenaming, rename_source_key
+from transformers.core_model_loading import Chunk, LoadStateDictInfo, WeightConverter, WeightRenaming, rename_source_key
 
 from bertlens.run.blueprint import Blueprint
 from bertlens.run.weights import Entry, Weights
@@ -53,10 +54,13 @@ class Alignment:
 
     Attributes
     ----------
-    loaded : {name in the model: key in the file}, of the same shape.
+    loaded : {name in the model: key in the file}, of the same shape; a key that holds several tensors on top of each other, as
+        NomicBERT's `Wqkv` does, stands for each of them, and `read` takes it apart.
     missing : names that no key of the file goes to.
     unexpected : keys that go nowhere; heads and buffers that the class itself ignores are in `ignored`.
     mismatched : keys of another shape.
+    named : {key: the name that the class's own rules give it}.
+    stacked : parts of names whose tensors the file holds as one, in their order: ("self_attn.q_proj", "self_attn.k_proj", …).
     """
 
     blueprint: Blueprint
@@ -66,6 +70,8 @@ class Alignment:
     unexpected: tuple[str, ...]
     ignored: tuple[str, ...]
     mismatched: tuple[Mismatch, ...]
+    named: Mapping[str, str]
+    stacked: tuple[tuple[str, ...], ...] = ()
 
     @property
     def newly_initialised(self) -> tuple[str, ...]:
@@ -77,6 +83,22 @@ class Alignment:
         """The changes of keys that would load what is missing, the one that mends most first."""
         return _renames(self)
 
+    @property
+    def mended(self) -> set[str]:
+        """Names that these changes would fill."""
+        first = (name for rename in self.renames for name in rename.keys.values())
+        return {name for one in first for name in _siblings(one, self.stacked)}
+
+    def shape(self, key: str) -> tuple[int, ...]:
+        """Shape of what a key holds for one name."""
+        return _piece(self.entries[key].shape, len(_siblings(self.named[key], self.stacked)))
+
+    def read(self, name: str, weights: Weights) -> torch.Tensor:
+        """The values that the file holds for a name."""
+        key = self.loaded[name]
+        tensor, siblings = weights.tensor(key), _siblings(self.named[key], self.stacked)
+        return tensor if len(siblings) == 1 else tensor.chunk(len(siblings))[siblings.index(name)]
+
 
 def align(blueprint: Blueprint, weights: Weights) -> Alignment:
     """Follow `from_pretrained`, key by key, without reading a value."""
@@ -85,20 +107,22 @@ def align(blueprint: Blueprint, weights: Weights) -> Alignment:
     renamings = [rule for rule in rules if isinstance(rule, WeightRenaming)]
     converters = [rule for rule in rules if isinstance(rule, WeightConverter)]
     prefix = blueprint.model.base_model_prefix
+    stacked = tuple(tuple(rule.target_patterns) for rule in converters if _splits(rule))
+    named: dict[str, str] = {}
     target: dict[str, str] = {}
-    strangers: dict[str, str] = {}
     for key in weights:
         name, _ = rename_source_key(key, renamings, converters, prefix, asked)
         if name not in asked and key in asked:
             name, _ = rename_source_key(key, [], [], prefix, asked)
-        if name in asked:
-            target.setdefault(name, key)
-        else:
-            strangers[key] = name
+        named[key] = name
+        for one in _siblings(name, stacked) if name in asked else ():
+            target.setdefault(one, key)
+    strangers = {key: name for key, name in named.items() if name not in asked}
+    shapes = {name: _piece(weights.entries[key].shape, len(_siblings(named[key], stacked))) for name, key in target.items()}
     mismatched = tuple(
-        Mismatch(name, key, weights.entries[key].shape, blueprint.parts[name].shape)
+        Mismatch(name, key, shapes[name], blueprint.parts[name].shape)
         for name, key in target.items()
-        if weights.entries[key].shape != blueprint.parts[name].shape
+        if shapes[name] != blueprint.parts[name].shape
     )
     apart = {mismatch.name for mismatch in mismatched}
     missing, unexpected = _excused(blueprint, set(asked) - set(target), strangers)
@@ -110,7 +134,24 @@ def align(blueprint: Blueprint, weights: Weights) -> Alignment:
         tuple(sorted(unexpected)),
         tuple(sorted(set(strangers) - unexpected)),
         mismatched,
+        named,
+        stacked,
     )
+
+
+def _splits(rule: WeightConverter) -> bool:
+    """Whether a rule cuts one tensor of the file into equal parts, row after row."""
+    return len(rule.target_patterns) > 1 and [(type(op), getattr(op, "dim", None)) for op in rule.operations] == [(Chunk, 0)]
+
+
+def _siblings(name: str, stacked: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    """The names that one tensor of the file fills, given the first of them."""
+    parts = next((parts for parts in stacked if parts[0] in name), ())
+    return tuple(name.replace(parts[0], part) for part in parts) or (name,)
+
+
+def _piece(shape: tuple[int, ...], number: int) -> tuple[int, ...]:
+    return (shape[0] // number, *shape[1:]) if number > 1 and shape and shape[0] % number == 0 else shape
 
 
 def _excused(blueprint: Blueprint, missing: set[str], strangers: Mapping[str, str]) -> tuple[set[str], set[str]]:
@@ -139,8 +180,8 @@ def _renames(alignment: Alignment) -> tuple[Rename, ...]:
         by_tail.setdefault(_modern(name).rsplit(".", 1)[-1], []).append(name)
     found: dict[tuple[str, str], dict[str, str]] = {}
     for key in strangers:
-        modern = _modern(key)
-        fitting = (name for name in by_tail.get(modern.rsplit(".", 1)[-1], []) if alignment.entries[key].shape == wanted[name])
+        modern = _modern(alignment.named[key])
+        fitting = (name for name in by_tail.get(modern.rsplit(".", 1)[-1], []) if alignment.shape(key) == wanted[name])
         names = list(fitting)
         change = min((edit for name in names if (edit := _edit(modern, name))), default=None)
         inner = [edit for name in names if (edit := _inner_edit(modern, name))]

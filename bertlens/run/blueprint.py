@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import torch
 import transformers
 from torch import nn
 
+from bertlens.errors import BertlensError
 from bertlens.run import loading
 
 
@@ -143,19 +145,23 @@ def _drawn(kind: Any, config: Any, name: str) -> Blueprint:
     except Exception:  # whatever a model's own constructor raises
         loading.check_buildable(config, name)
         raise
-    depends = _dependents(_small(make, config, model) or model)
+    if "input_ids" not in inspect.signature(model.forward).parameters:
+        got = f"{type(model).__name__}, which reads no token ids"
+        raise BertlensError(f"cannot use {name}", got=got, expected="a text encoder")
+    depends = _dependents(_small(make, config, model), model)
     return Blueprint(model, {part.name: part for part in _parts(model, depends)})
 
 
 def _small(make: Any, config: Any, model: Any) -> Any:
     """The same model with every width cut down, so that a pass costs nothing; None where that changes its tensors' names.
 
-    A pass on the `meta` device would do as well, but takes ten times as long, and its imports half a second.
+    A pass on the `meta` device would do as well, but takes ten times as long, and its imports half a second. An embedding of
+    another width than the layers keeps one, because the layer between the two would go away.
     """
     heads = int(getattr(config, "num_attention_heads", 0) or 0)
-    widths = {"hidden_size": 4 * heads, "intermediate_size": 8, "vocab_size": 16, "embedding_size": 4}
-    if getattr(config, "embedding_size", None) == getattr(config, "hidden_size", 0):
-        widths["embedding_size"] = 4 * heads
+    widths = {"hidden_size": 4 * heads, "intermediate_size": 8, "vocab_size": 16}
+    for name in ("embedding_size", "input_embedding_size", "entity_emb_size"):
+        widths[name] = 4 * heads if getattr(config, name, None) == getattr(config, "hidden_size", 0) else 6
     small = copy.deepcopy(config)
     for name, width in widths.items():
         if hasattr(small, name):
@@ -179,7 +185,8 @@ def _parts(model: Any, depends: Mapping[str, tuple[str, ...]]) -> Iterator[Part]
         padding = getattr(module, "padding_idx", None)
         number = re.search(r"\.(\d+)\.", name)
         layer = int(number[1]) if number and not shared(name) else None
-        yield Part(name, tuple(tensor.shape), _kind(module), role, owner, layer, depends.get(name, ()), padding)
+        kind = _kind(module) if tensor.requires_grad else "other"  # a table of sines is computed, not learned
+        yield Part(name, tuple(tensor.shape), kind, role, owner, layer, depends.get(name, ()), padding)
 
 
 def shared(name: str) -> bool:
@@ -195,12 +202,24 @@ def _kind(module: nn.Module) -> str:
     return "norm" if "norm" in type(module).__name__.lower() else "other"
 
 
-def _dependents(model: Any) -> dict[str, tuple[str, ...]]:
+def _dependents(small: Any, model: Any) -> dict[str, tuple[str, ...]]:
     """For each parameter the outputs that change with it: those from whose graph it can be reached.
 
-    The graph is that of any pass: it depends on the class and the number of layers, not on widths or values.
+    The graph is that of any pass: it depends on the class and the number of layers, not on widths or values. Where a class
+    runs no short row (Nyströmformer takes one length alone), the names of its parameters have to do.
     """
-    ids = torch.ones(1, 3, dtype=torch.long, device=model.device)
+    whole = int(getattr(model.config, "segment_means_seq_len", 0) or 64)
+    for candidate, length in ((small, 3), (small, whole), (model, 3), (model, whole)):
+        try:
+            if candidate is not None:
+                return _passed(candidate, length)
+        except Exception:  # whatever a model's own pass raises
+            continue
+    return _by_name(model)
+
+
+def _passed(model: Any, length: int) -> dict[str, tuple[str, ...]]:
+    ids = torch.ones(1, length, dtype=torch.long, device=model.device)
     with torch.enable_grad(), loading.quiet():
         returned = model(input_ids=ids, output_hidden_states=True)
     names = {id(parameter): name for name, parameter in model.named_parameters(remove_duplicate=False)}
@@ -210,6 +229,19 @@ def _dependents(model: Any) -> dict[str, tuple[str, ...]]:
             if id(reached) in names:
                 found[names[id(reached)]].append(output)
     return {name: tuple(sorted(outputs, key=_output_order)) for name, outputs in found.items()}
+
+
+def _by_name(model: Any) -> dict[str, tuple[str, ...]]:
+    """The same from the names: a layer reaches the states behind it, a pooler its own output alone."""
+    names = [name for name, _ in model.named_parameters(remove_duplicate=False)]
+    pooled = ("pooler_output",) if any("pooler" in name.split(".") for name in names) else ()
+    found = {}
+    for name in names:
+        number = re.search(r"\.(\d+)\.", name)
+        first = int(number[1]) + 1 if number and not shared(name) else 0
+        states = (f"hidden_states[{at}]" for at in range(first, int(model.config.num_hidden_layers) + 1))
+        found[name] = pooled if "pooler" in name.split(".") else (*states, "last_hidden_state", *pooled)
+    return found
 
 
 def _named(returned: Any) -> Iterator[tuple[str, torch.Tensor]]:

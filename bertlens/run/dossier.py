@@ -76,8 +76,7 @@ class Dossier:
 
     def tensor(self, name: str) -> torch.Tensor | None:
         """The values that the file holds for a tensor of the encoder, None where it holds none of that shape."""
-        key = self.alignment.loaded.get(name)
-        return None if key is None else self.weights.tensor(key)
+        return self.alignment.read(name, self.weights) if name in self.alignment.loaded else None
 
     @cached_property
     def word_embeddings(self) -> torch.Tensor | None:

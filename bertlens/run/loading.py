@@ -46,7 +46,7 @@ def config(folder: Path, name: str) -> Any:
         raise BertlensError(f"cannot read config.json of {name}", got="no model_type", expected="a transformers config")
     try:
         return transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except StrictDataclassError as error:  # a value of another type than the config class takes
+    except (StrictDataclassError, AttributeError) as error:  # a value of another type than the config class takes
         reason = " ".join(str(error).split())[:200]
         raise BertlensError(f"cannot read config.json of {name}", got=f"a wrong value ({reason})") from error
     except (ValueError, OSError, KeyError, TypeError) as error:

@@ -14,7 +14,7 @@ from bertlens.judge.checkpoint.recipe import of_recipe
 from bertlens.judge.findings import Finding, most_serious_first
 from bertlens.judge.tokenizer.corpus import of_texts
 from bertlens.judge.tokenizer.judges import of_tokenizer
-from bertlens.judge.weights import keys
+from bertlens.judge.weights import keys, never_trained
 from bertlens.judge.weights import modules as weights
 from bertlens.judge.weights.load_report import groups
 from bertlens.judge.weights.reload import load_twice
@@ -36,12 +36,12 @@ def _found(dossier: Dossier, modules: Sequence[weights.Module], readout: Readout
     """Findings in the order of their reach: what spoils everything, then single outputs, then what lies in wait."""
     return [
         *keys.of_keys(dossier),
-        *weights.of_modules(dossier, modules),
+        *never_trained.of_modules(dossier, modules),
         *settings.of_config(dossier),
         *of_tokenizer(dossier),
-        *weights.of_head(dossier, modules),
+        *never_trained.of_head(dossier, modules),
         *of_rows(dossier, untrained_tokens(dossier)),
-        *weights.of_pooler(dossier, modules),
+        *never_trained.of_pooler(dossier, modules),
         *of_lengths(dossier),
         *of_recipe(dossier, readout),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -129,8 +130,10 @@ def _signs(dossier: Dossier) -> list[str]:
 
 def _heads(dossier: Dossier) -> Iterator[Finding]:
     """A head count that the weights contradict; where they do not tell, one that no published encoder of the size has."""
+    if not getattr(dossier.config, "num_attention_heads", None):
+        return  # FNet mixes tokens without attention
     wanted = [name for name in dossier.alignment.loaded if NAME.fullmatch(name) or "position_embeddings" in name]
-    found = head_size(projections({name: dossier.weights.tensor(dossier.alignment.loaded[name]).float() for name in wanted}))
+    found = head_size(projections({name: dossier.alignment.read(name, dossier.weights).float() for name in wanted}))
     heads, hidden = int(dossier.config.num_attention_heads), int(dossier.config.hidden_size)
     evidence = {"config_heads": heads, "head_size": hidden // heads, "weights_heads": found.heads, "margin": found.margin}
     if found.heads is not None and found.heads != heads:
@@ -201,9 +204,10 @@ def _near(value: Any, other: Any) -> bool:
 
 def _half(dossier: Dossier) -> Iterator[Finding]:
     """A file, or a config, that makes transformers 5 load the model in half precision without being asked."""
-    kinds = Counter(
-        entry.dtype for key, entry in dossier.weights.entries.items() if entry.dtype.startswith(("float", "bfloat"))
-    )
+    kinds = Counter[str]()
+    for entry in dossier.weights.entries.values():
+        if entry.dtype.startswith(("float", "bfloat")):
+            kinds[entry.dtype] += math.prod(entry.shape)  # matrices in half precision between LayerNorms in full
     wanted = str(dossier.documents["config.json"].get("dtype") or dossier.documents["config.json"].get("torch_dtype") or "")
     held = kinds.most_common(1)[0][0] if kinds else ""
     if held not in HALF and wanted not in HALF:

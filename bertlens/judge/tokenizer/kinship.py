@@ -33,6 +33,10 @@ COMPONENTS = 2_400_000
 """Components of the rows of all pairs on one side: ten such sets are held, which is to stay below the table itself."""
 
 NEIGHBOURS = 2000
+COMMON = 4
+"""Directions left out before neighbours are looked for: a few hundred steps of training push all words that never occur the
+same few ways, which is a shape of the table but no knowledge of words. Without them all-MiniLM-L6-v2 has a structure of 0.22
+(0.18 in another order), a BERT of 400 steps 0.02 where it had 0.11."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,11 @@ def measure(dossier: Dossier, vocabulary: Vocabulary) -> Kinship | None:
     table = dossier.word_embeddings
     if table is None or len(pairs) < FEWEST:
         return None
-    long, short = torch.tensor(spread(pairs, min(MOST, COMPONENTS // table.shape[1]))).T
+    chosen = torch.tensor(spread(pairs, min(MOST, COMPONENTS // table.shape[1])))
+    chosen = chosen[table[chosen[:, 0]].any(1) & table[chosen[:, 1]].any(1)]  # rows of zeros point nowhere
+    if len(chosen) < FEWEST:
+        return None
+    long, short = chosen.T
     offsets = range(-REACH, REACH + 1)
     centre = table[torch.unique(torch.cat([long, short]))].float().mean(0)
     rows = {(side, step): _unit(table, ids + step, centre) for side, ids in enumerate((long, short)) for step in offsets}
@@ -146,6 +154,8 @@ def _steps(ids: torch.Tensor, fits: dict[int, torch.Tensor]) -> dict[int, int]:
 def _structure(table: torch.Tensor, ids: torch.Tensor, centre: torch.Tensor) -> float:
     """How much closer rows lie to their nearest neighbours than rows of the same components in another order."""
     rows = table[ids[:: max(1, len(ids) // NEIGHBOURS)]].float() - centre
+    common = torch.linalg.eigh(rows.T @ rows).eigenvectors[:, -COMMON:]
+    rows = rows - (rows @ common) @ common.T
     shuffler = torch.Generator().manual_seed(0)
     mixed = torch.stack([column[torch.randperm(len(rows), generator=shuffler)] for column in rows.T], dim=1)
     return _nearest(rows) - _nearest(mixed)

@@ -82,6 +82,9 @@ def _around(dossier: Dossier, vocabulary: Vocabulary) -> list[Finding]:
         name for name, known, at in (("[CLS]", first, 0), ("[SEP]", last, -1)) if not ids or known is None or ids[at] != known
     ]
     evidence: dict[str, Any] = {"text": PROBE, "tokens": _tokens(vocabulary, ids), "ids": ids}
+    if (vocabulary.tokenizer.cls_token, vocabulary.tokenizer.sep_token) == ("[SEP]", "[CLS]"):
+        title = f"The files exchange [CLS] and [SEP]: {PROBE!r} becomes {' '.join(evidence['tokens'])}"
+        return [named("special-tokens-missing", "problem", evidence, ("every output",), title)]
     if lost:
         places = {"[CLS]": "before", "[SEP]": "behind"}
         parts = " and ".join(f"{name} {places[name]}" for name in lost)

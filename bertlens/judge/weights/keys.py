@@ -49,8 +49,7 @@ def _foreign_keys(dossier: Dossier) -> Iterator[Finding]:
         if len(rename.keys) < len(lost) / 10:
             continue  # a likeness of a few keys by chance says nothing
         yield _renamed(dossier, rename, len(lost), total)
-    mended = {name for rename in renames for name in rename.keys.values()}
-    left = [name for name in lost if name not in mended]
+    left = [name for name in lost if name not in alignment.mended]
     if left and len(left) > total / 2:
         evidence = {"missing": len(left), "of": total, "expected": left[:3], "in_the_file": list(dossier.weights)[:3]}
         title = f"{len(left)} of {total} weights are not in the file and are drawn at random: every output is meaningless"
@@ -96,6 +95,9 @@ def _layers(dossier: Dossier) -> Iterator[Finding]:
     held = _layer_numbers(dossier, [*alignment.loaded, *(m.name for m in alignment.mismatched)])
     beyond = _layer_numbers(dossier, alignment.unexpected)
     asked = dossier.encoder.layers
+    if not asked:
+        title = "The config asks for no layers at all: every output is an embedding"
+        yield named("shape-mismatch", "problem", {"config_layers": 0}, ("last_hidden_state",), title)
     if not held:
         return
     lost = [
@@ -107,9 +109,9 @@ def _layers(dossier: Dossier) -> Iterator[Finding]:
         yield named("shape-mismatch", "problem", evidence, spoiled(alignment, lost), title)
     over = [number for number in beyond if number >= asked]
     if over:
-        title = (
-            f"The file holds {max(over) + 1} layers, the config asks for {asked}: the last {max(over) + 1 - asked} are left out"
-        )
+        more = max(over) + 1 - asked
+        rest = f"the last {more} are" if more > 1 else "the last one is"
+        title = f"The file holds {max(over) + 1} layers, the config asks for {asked}: {rest} left out"
         evidence = {"config_layers": asked, "file_layers": max(over) + 1}
         last = (f"hidden_states[{asked}]", "last_hidden_state", "pooler_output")
         yield named("shape-mismatch", "problem", evidence, tuple(o for o in last if o in dossier.encoder.outputs), title)
@@ -169,7 +171,7 @@ def _gaps(dossier: Dossier) -> Iterator[Finding]:
     """Single weights of the encoder that the file lacks, and that nothing above explains."""
     alignment, parts = dossier.alignment, dossier.encoder.parts
     lost = _essential_missing(alignment)
-    explained = {name for rename in alignment.renames for name in rename.keys.values()}
+    explained = alignment.mended
     if any(_tied(dossier)):
         explained.add(dossier.encoder.word_embeddings)
     held = _layer_numbers(dossier, list(alignment.loaded))
@@ -192,13 +194,15 @@ def _strangers(dossier: Dossier) -> Iterator[Finding]:
     layers = set(_beyond(dossier, keys))
     inner = [key for key in keys if key not in (*slots, *adapters) and key not in layers and _inside(dossier, key)]
     if slots:
-        title = f"{len(slots)} tensors of an optimiser are among the weights: the conversion took more than the model"
+        many = f"{len(slots)} tensors of an optimiser are" if len(slots) > 1 else "A tensor of an optimiser is"
+        title = f"{many} among the weights: the conversion took more than the model"
         yield named("conversion-incomplete", "caution", {"keys": slots[:5]}, (), title)
     if adapters and not any(finding.id == "fine-tuning-absent" for finding in _foreign_keys(dossier)):
         title = f"{len(adapters)} tensors of an adapter are in the file, and {dossier.encoder.name} does not apply them"
         yield named("fine-tuning-absent", "problem", {"keys": adapters[:5]}, ("everything",), title)
     if inner and len(_essential_missing(alignment)) < len(dossier.encoder.parts) / 2:
-        title = f"{len(inner)} tensors inside the encoder have no place in {dossier.encoder.name} and are left out"
+        many = f"{len(inner)} tensors inside the encoder have" if len(inner) > 1 else f"{inner[0]} of the encoder has"
+        title = f"{many} no place in {dossier.encoder.name} and {'are' if len(inner) > 1 else 'is'} left out"
         yield named("conversion-incomplete", "problem", {"keys": inner[:5]}, ("everything",), title)
     harmless = [key for key in (*keys, *alignment.ignored) if key not in (*slots, *adapters, *inner) and key not in layers]
     if harmless:

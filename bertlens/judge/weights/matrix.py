@@ -71,5 +71,5 @@ def _weight(dossier: Dossier, module: Module) -> torch.Tensor | None:
     name = f"{module.name}.weight"
     for alignment in (dossier.alignment, dossier.head_alignment):
         if alignment is not None and name in alignment.loaded:
-            return dossier.weights.tensor(alignment.loaded[name])
+            return alignment.read(name, dossier.weights)
     return None

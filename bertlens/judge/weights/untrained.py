@@ -112,7 +112,7 @@ def _real_rows(matrix: np.ndarray, padding_row: int | None, evidence: dict[str, 
         rows = np.delete(rows, padding_row)
     matrix = matrix.take(sampled(rows[:, None], ROWS)[:, 0], 0)
     filled = matrix.any(1)
-    evidence["zero_rows"] = int((~filled).sum())
+    evidence |= {"zero_rows": int((~filled).sum()), "rows_read": len(matrix)}
     return matrix if filled.all() else matrix[filled]
 
 
