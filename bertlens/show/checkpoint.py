@@ -43,7 +43,7 @@ def weight_map(checkup: Checkup) -> go.Figure:
                 customdata=[[module.name, literal(module.reason), " × ".join(map(str, module.shape))] for module in found],
                 name=f"{state} ({len(found)})",
                 mode="markers",
-                marker={"color": colour, "symbol": sign, "size": 13, "line": {"width": 2, "color": colour}},
+                marker={"color": colour, "symbol": sign, "size": 12, "line": {"width": 1, "color": colour}},
                 hovertemplate="<b>%{customdata[0]}</b> (%{customdata[2]})<br>" + state + ": %{customdata[1]}<extra></extra>",
             )
         )

@@ -36,7 +36,7 @@ class Module:
 
     Attributes
     ----------
-    name : "encoder.layer.0.attention.self.query"; `place`: the same without the layer's number; `layer`: the number.
+    name : "encoder.layer.0.attention.self.query"; `place`: what follows the layer's number, or all of it; `layer`: the number.
     kind : "linear", "embedding", "norm" or "other".
     shape, dtype : of its weight, in the file.
     state : one of `STATES`; `reason`: a sentence with its numbers; `evidence`: the numbers.
@@ -142,7 +142,7 @@ def _module(dossier: Dossier, alignment: Alignment, name: str, parts: Sequence[P
         if main.kind == "other" and state.state not in BROKEN:
             state = WeightState("cannot tell", "No law is known from which such weights are drawn.", state.evidence)
     number = "" if main.layer is None else f".{main.layer}."
-    place = name if main.layer is None else f"{name}.".replace(number, ".", 1).rstrip(".")
+    place = name if main.layer is None else name.split(number, 1)[-1]
     entry = dossier.weights.entries.get(alignment.loaded.get(main.name, ""))
     outputs = tuple(dict.fromkeys(output for part in parts for output in part.outputs))
     return Module(
