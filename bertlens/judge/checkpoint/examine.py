@@ -17,6 +17,7 @@ from bertlens.judge.tokenizer.judges import of_tokenizer
 from bertlens.judge.weights import keys, never_trained
 from bertlens.judge.weights import modules as weights
 from bertlens.judge.weights.load_report import groups
+from bertlens.judge.weights.position_rows import of_positions
 from bertlens.judge.weights.reload import load_twice
 from bertlens.judge.weights.token_rows import of_rows, untrained_tokens
 from bertlens.read.readout import Readout
@@ -37,6 +38,7 @@ def _found(dossier: Dossier, modules: Sequence[weights.Module], readout: Readout
     return [
         *keys.of_keys(dossier),
         *never_trained.of_modules(dossier, modules),
+        *of_positions(dossier),
         *settings.of_config(dossier),
         *of_tokenizer(dossier),
         *never_trained.of_head(dossier, modules),
