@@ -275,6 +275,21 @@ def test_the_packaged_checkpoint_has_exactly_its_own_findings() -> None:
     assert [output for output, ids in found.outputs.items() if ids] == ["pooler_output"]
 
 
+@pytest.mark.parametrize("name", ["no template", "head count 6", "NaN"])
+def test_no_vector_is_trusted_where_everything_is_wrong(name: str, tmp_path: Path) -> None:
+    folder = with_sound(tmp_path)
+    BROKEN[name][0](folder)
+    found = bertlens.check(str(folder.path))
+    assert found.outputs["last_hidden_state"] == (found.findings[0].id,)
+
+
+@pytest.mark.parametrize("name", ["no pooler", "not lower-cased", "half precision in the file"])
+def test_a_vector_is_trusted_where_something_else_is_wrong(name: str, tmp_path: Path) -> None:
+    folder = with_sound(tmp_path)
+    BROKEN[name][0](folder)
+    assert bertlens.check(str(folder.path)).outputs["last_hidden_state"] == ()
+
+
 def test_there_are_enough_of_both_and_every_id_is_in_the_catalogue() -> None:
     assert len(BROKEN) >= 40
     assert len(HEALTHY) + 2 * len(FAMILIES) >= 15

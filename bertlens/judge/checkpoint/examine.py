@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -23,6 +24,9 @@ from bertlens.judge.weights.token_rows import of_rows, untrained_tokens
 from bertlens.read.readout import Readout
 from bertlens.run.dossier import Dossier
 from bertlens.run.progress import Progress, silent
+
+WHOLE = frozenset({"everything", "every output"})
+"""How a finding says that no output is left out."""
 
 
 def examine(dossier: Dossier, readout: Readout | None = None, progress: Progress = silent) -> Checkup:
@@ -65,10 +69,18 @@ def with_reload(checkup: Checkup, dossier: Dossier, texts: Sequence[Any], progre
 
 
 def trusted(dossier: Dossier, findings: Sequence[Finding]) -> dict[str, tuple[str, ...]]:
-    """For every output of the encoder and its head the problems and cautions that make it meaningless."""
+    """For every output of the encoder and its head the findings that make it meaningless.
+
+    Those are the problems of all outputs, and the problems and cautions that name this one.
+    """
     outputs = list(dict.fromkeys((*dossier.encoder.outputs, *(dossier.head.outputs if dossier.head else ()))))
     return {
-        output: tuple(f.id for f in findings if f.severity != "note" and {output, "everything"} & set(f.affects))
+        output: tuple(
+            finding.id
+            for finding in findings
+            if (finding.severity == "problem" and not WHOLE.isdisjoint(finding.affects))
+            or (finding.severity != "note" and output in finding.affects)
+        )
         for output in outputs
     }
 
@@ -83,15 +95,8 @@ def _identity(dossier: Dossier) -> dict[str, Any]:
         "head": dossier.head.name if dossier.head else None,
         "layers": dossier.encoder.layers,
         "hidden": int(dossier.config.hidden_size),
-        "parameters": sum(_size(part.shape) for part in parts),
+        "parameters": sum(math.prod(part.shape) for part in parts),
         "files": list(dossier.weights.files),
         "bytes": dossier.weights.size,
         "sha256": dossier.sha256,
     }
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    total = 1
-    for length in shape:
-        total *= length
-    return total

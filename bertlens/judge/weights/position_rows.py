@@ -20,8 +20,8 @@ def of_positions(dossier: Dossier) -> list[Finding]:
     for length in LENGTHS:
         if first + length >= len(table):
             break
-        before, beyond = (state_of("embedding", rows).state for rows in (table[: first + length], table[first + length :]))
-        if (before, beyond) == ("trained", "newly drawn"):
+        cut = first + length
+        if state_of("embedding", table[cut:]).state == "newly drawn" and state_of("embedding", table[:cut]).state == "trained":
             rows = len(table) - first - length
             title = (
                 f"The last {rows} of {rows + length} positions were never trained: a text beyond {length} tokens reads noise"
