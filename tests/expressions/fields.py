@@ -73,6 +73,7 @@ WRITTEN = (
     fails("RuntimeError", "last_hidden_state.numpy()", GRAD, on="grad"),
     fails("RuntimeError", "outputs[0][:, 0].numpy()", GRAD, on="grad"),
     fails("RuntimeError", "np.array(pooler_output)", GRAD, on="grad"),
+    W("outputs[0][:, 0].numpy()", (2, 8), B, tokens=CLS),
     W("last_hidden_state.detach().numpy()", (2, 6, 8), BT, on="grad", padding=2),
     W("outputs[0][:, 0].detach().cpu().numpy()", (2, 8), B, on="grad", tokens=CLS),
     W("last_hidden_state[:, 0].tolist()", None, on="grad", tokens=CLS),

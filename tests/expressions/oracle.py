@@ -117,7 +117,7 @@ class Moved:
     rows: tuple[tuple[int, ...], ...]
 
 
-def moved(code: str, capture: Capture, *, axis: int | None = None, flat: bool = False) -> Moved:
+def moved(code: str, capture: Capture, *, axis: int | None = None, flat: bool = False, units: int | None = None) -> Moved:
     """Move the cells one by one and compare.
 
     A layer and a position in it are first moved as a whole, and passed over where nothing follows; `flat` moves every cell
@@ -126,6 +126,7 @@ def moved(code: str, capture: Capture, *, axis: int | None = None, flat: bool = 
     Parameters
     ----------
     axis : the result's batch axis.
+    units : how many hidden units of a position are moved one by one, where not all.
     """
     base = list(arrays(run(code, capture)))
     states, pooler = capture.hidden_states, capture.pooler_output
@@ -160,7 +161,7 @@ def moved(code: str, capture: Capture, *, axis: int | None = None, flat: bool = 
             # the rows need every shift: what is the largest in one row may be nothing in another
             if not follows(layer, (text, token), text, axis is not None) and not flat:
                 continue
-            for unit in range(hidden):
+            for unit in range(hidden if units is None else units):
                 cells[layer, text, token, unit] = follows(layer, (text, token, unit))
     if pooler is not None and (flat or follows(None, ())):
         for text in range(batch):
