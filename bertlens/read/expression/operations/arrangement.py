@@ -54,7 +54,8 @@ def reshape(t: Tracer, input: Traced, /, *shape: Any, order: str = "C") -> Trace
     """Another shape, the elements in the same order."""
     if not isinstance(shape[0] if shape else (), (Traced, int, tuple, list)):
         return t.made(t.real(lambda x: x.view(raw(shape[0])), input), input.axes, input.where, input.unit, (input,))
-    value = t.real(lambda x: x.reshape(_sizes(shape)), input)
+    # a view of tensors whose axes were exchanged is refused, where reshape copies
+    value = t.real(lambda x: (x.view if t.full_name == "tensor.view" else x.reshape)(_sizes(shape)), input)
     return reshaped(t, input, value)
 
 
