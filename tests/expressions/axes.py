@@ -36,7 +36,6 @@ WRITTEN = (
     W("last_hidden_state.chunk(2, dim=-1)[0]", (2, 6, 4), BT, hidden=range(4), **WHOLE),
     W("torch.split(last_hidden_state, 3, dim=1)[0]", (2, 3, 8), BT, tokens=range(3)),
     W("last_hidden_state.split(3, dim=1)[1]", (2, 3, 8), BT, tokens=range(3, 6), **WHOLE),
-    W("last_hidden_state.unfold(1, 3, 3).shape[1]", (), "", texts=(), tokens=(), layers=(), hidden=(), reduced=None),
     # put in
     W("last_hidden_state.unsqueeze(0)", (1, 2, 6, 8), "1 batch tokens hidden", **WHOLE),
     W("last_hidden_state[:, None]", (2, 1, 6, 8), "batch 1 tokens hidden", **WHOLE),

@@ -123,13 +123,6 @@ WRITTEN = (
         reduced=None,
         **FOUR_CLS,
     ),
-    W(
-        "torch.tensordot(torch.tensor([0.25, 0.25, 0.25, 0.25]), torch.stack(hidden_states[-4:]), dims=1)",
-        (2, 6, 8),
-        BT,
-        reduced=("layers",),
-        **FOUR,
-    ),
     # the well-known tutorial, on one text
     W(lines(*TUTORIAL), (6, 5, 8), "tokens layers hidden", on="one", layers=EVERY_LAYER),
     W(

@@ -43,10 +43,12 @@ def compiled(code: str) -> CodeType:
     return compile(ast.fix_missing_locations(tree), "<expression>", "exec")
 
 
-def model_output(capture: Capture, states: tuple[torch.Tensor, ...], pooler: torch.Tensor | None) -> Any:
-    """The outputs, in the class in which a model returns them."""
-    fields: dict[str, Any] = {"last_hidden_state": states[-1]}
-    fields |= {"hidden_states": states} if "hidden_states" in capture.fields else {}
+def model_output(
+    capture: Capture, states: tuple[torch.Tensor, ...], pooler: torch.Tensor | None, hidden: bool | None = None
+) -> Any:
+    """The outputs, in the class in which a model returns them, with the hidden states where they are among the fields."""
+    hidden = "hidden_states" in capture.fields if hidden is None else hidden
+    fields: dict[str, Any] = {"last_hidden_state": states[-1], **({"hidden_states": states} if hidden else {})}
     if pooler is None:
         return BaseModelOutput(**fields)
     return BaseModelOutputWithPoolingAndCrossAttentions(pooler_output=pooler, **fields)
@@ -57,15 +59,23 @@ def names(capture: Capture, states: tuple[torch.Tensor, ...], pooler: torch.Tens
     outputs = model_output(capture, states, pooler)
     inputs = BatchEncoding({name: tensor.clone() for name, tensor in capture.inputs.items()})
 
-    def model(*_: Any, return_dict: bool = True, **__: Any) -> Any:
+    def model(*_: Any, return_dict: bool = True, output_hidden_states: bool = False, **__: Any) -> Any:
         detached = states if torch.is_grad_enabled() else tuple(state.detach() for state in states)
-        again = model_output(capture, detached, pooler)
+        again = model_output(capture, detached, pooler, output_hidden_states)
         return again if return_dict else again.to_tuple()
 
     known: dict[str, Any] = {"torch": torch, "np": np, "numpy": np, "F": F, "nn": nn, "model": model}
+    known["cosine_similarity"] = cosine_similarity
     known |= dict.fromkeys(OUTPUT_NAMES, outputs) | dict.fromkeys(INPUT_NAMES, inputs) | dict(inputs)
     known |= {"last_hidden_state": states[-1], "hidden_states": states, "pooler_output": pooler}
     return known
+
+
+def cosine_similarity(x: Any, y: Any = None) -> np.ndarray:
+    """As scikit-learn has it: each row of one against each of the other."""
+    a, b = (np.asarray(one) for one in (x, x if y is None else y))
+    a, b = (one / np.linalg.norm(one, ord=2, axis=1, keepdims=True) for one in (a, b))
+    return np.asarray(a @ b.T)
 
 
 def run(code: str, capture: Capture, states: tuple[torch.Tensor, ...] | None = None, pooler: torch.Tensor | None = None) -> Any:

@@ -33,6 +33,16 @@ WRITTEN = (
     W(lines(V, "(v[0] * v[1]).sum().item()"), (), "", **C),
     W(lines(V, "(v[0] - v[1]).norm()"), (), "", **C),
     W(lines(V, "1 - F.cosine_similarity(v[0], v[1], dim=-1)"), (), "", **C),
+    W(lines(V, "cosine_similarity([v[0].numpy()], [v[1].numpy()])"), (1, 1), "* *", **C),
+    W(lines(V, "cosine_similarity(v)"), (3, 3), "batch batch", on="three", **C),
+    W(
+        "np.mean([h[:, 0].numpy() for h in hidden_states[-2:]], axis=0)",
+        (2, 8),
+        B,
+        layers=(3, 4),
+        tokens=CLS,
+        reduced=("layers",),
+    ),
     # one against the others
     W(lines(V, "v[:1] @ v[1:].T"), (1, 2), "batch batch", on="three", **C),
     W(lines(V, "scores = F.cosine_similarity(v[:1], v[1:])", "scores.argmax()"), (), "", on="three", unseen=FEW, **C),

@@ -46,7 +46,7 @@ WRITTEN = (
     W(
         lines("cls = torch.zeros(2, 8)", "for i in range(2):", "    cls[i] = last_hidden_state[i][0]", "cls"),
         (2, 8),
-        "* hidden",
+        "* *",
         tokens=CLS,
     ),
     # one text of several, and its twin in a batch of one
