@@ -41,10 +41,10 @@ def called(t: Tracer, function: Any, positional: list[Any], named: dict[str, Any
     if not isinstance(function, Function):
         kind = "module" if isinstance(function, Namespace) else containers._called(function)
         raise Refused(f"TypeError: '{kind}' object is not callable")
-    if function.name.split(".")[0] in ("list", "fields", "encoding", "stand"):
-        return _method(t, function, positional, named)
     if function.name in ORDINARY:
         return _bound(t, ORDINARY[function.name], function.name, positional, named, place, source)
+    if function.name.split(".")[0] in ("list", "fields", "encoding", "stand"):
+        return _method(t, function, positional, named)
     t.full_name = function.name
     if function.name.startswith("np."):
         positional = [_as_arrays(t, one) for one in positional]
@@ -255,6 +255,7 @@ ORDINARY: dict[str, Callable[..., Any]] = {
     "abs": _abs,
     "int": _number(int),
     "float": _number(float),
+    "bool": _number(bool),
     "print": _print,
 }
 """Python's own functions, as far as the language has them."""

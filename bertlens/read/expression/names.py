@@ -29,7 +29,7 @@ SUBMODULES = {
 }
 """Modules inside modules, by the names they have in here."""
 
-ORDINARY = ("len", "range", "list", "tuple", "sum", "zip", "enumerate", "min", "max", "abs", "int", "float", "print")
+ORDINARY = ("len", "range", "list", "tuple", "sum", "zip", "enumerate", "min", "max", "abs", "int", "float", "bool", "print")
 """Python's own functions that the language has."""
 
 REPLACED = {

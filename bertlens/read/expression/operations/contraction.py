@@ -43,8 +43,8 @@ def contracted(t: Tracer, value: Any, operands: Sequence[Traced], letters: Seque
         for place in range(len(out), len(every)):
             joined = sets.along(joined, place)
         labels[name] = joined.reshape(joined.shape[: len(out)])
-    named = {letter: operand.axes[at] for operand in sorted(operands, key=lambda o: o.rank)
-             for at, letter in enumerate(letters[operands.index(operand)]) if operand.axes[at].known}  # fmt: skip
+    named = {letter: axes for operand, spelled in sorted(zip(operands, letters, strict=True), key=lambda pair: pair[0].rank)
+             for letter, axes in zip(spelled, operand.axes, strict=True) if axes.known}  # fmt: skip
     how = "product" if all(operand.rank == 2 for operand in operands) else WEIGHTED
     gone = [(name, how) for letter in every[len(out) :] if letter in named for name in named[letter].names]
     axes = [named.get(letter, axis(UNNAMED, 1)) for letter in out]
@@ -187,6 +187,26 @@ def dist(t: Tracer, input: Traced, other: Traced, /, p: float = 2) -> Traced:
     found = reduce(t, lambda x: value, "distance", both, None, False, {})
     assert isinstance(found, Traced)
     return found
+
+
+@operation("torch.equal", "tensor.equal", "torch.allclose", "tensor.allclose", "np.allclose", "np.array_equal")
+def equal(t: Tracer, input: Any, other: Any, /, rtol: float = 1e-5, atol: float = 1e-8) -> Traced:
+    """Whether two are the same, or nearly: one answer that hangs on all of both."""
+    a, b = (to_array(t, t.traced(one)) if t.called_in("np") else t.traced(one) for one in (input, other))
+    library, near = np if t.called_in("np") else torch, {"rtol": rtol, "atol": atol} if t.called == "allclose" else {}
+    value = np.asarray(t.real(getattr(library, t.called), a, b, **near))
+    parts = [reduce(t, lambda x: value, "all", one, None, False, {}) for one in (a, b)]
+    return pointwise(t, value, parts).with_form("number")
+
+
+@operation("F.linear")
+def with_weights(t: Tracer, input: Traced, /, weight: Traced, bias: Any = None) -> Traced:
+    """A linear layer with weights that are given."""
+    at = len(input.shape) - 1
+    value = t.real(torch.nn.functional.linear, input, weight, *(() if bias is None else (bias,)))
+    t.budget.products(math.prod(input.shape) * weight.shape[0])
+    letters = "abcdefgh"[:at]
+    return contracted(t, value, (input, weight), (letters + "k", "nk"), letters + "n")
 
 
 @operation("cosine_similarity", "util.cos_sim", "util.pytorch_cos_sim", "cos_sim")

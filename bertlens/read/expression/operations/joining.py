@@ -120,23 +120,25 @@ def numpy_stack(t: Tracer, arrays: Any, /, axis: int = 0) -> Traced:
 @operation("np.array", "np.asarray")
 def array(t: Tracer, items: Any, /, dtype: Any = None) -> Traced:
     """An array of numbers, or of arrays side by side."""
-    found = to_array(t, items) if isinstance(items, Traced) else _nested(t, items)
+    found = to_array(t, items) if isinstance(items, Traced) else nested(t, items)
     if dtype is not None:
         value = t.real(lambda x, kind: np.asarray(x).astype(kind), found, dtype)
         return t.made(value, found.axes, found.where, found.unit, (found,))
     return found
 
 
-def _nested(t: Tracer, items: Any) -> Traced:
+def nested(t: Tracer, items: Any) -> Traced:
+    """Lists of tensors, arrays and numbers as one array, with the cells of each."""
     if isinstance(items, Record):
         items = items.items
-    if isinstance(items, (list, tuple)) and _holds_traced(items):
-        return stacked(t, [to_array(t, _nested(t, item)) for item in items], 0, arrays=True)
+    if isinstance(items, (list, tuple)) and holds_traced(items):
+        return stacked(t, [to_array(t, nested(t, item)) for item in items], 0, arrays=True)
     return items if isinstance(items, Traced) else t.constant(t.real(np.asarray, items), "array")
 
 
-def _holds_traced(items: Sequence[Any]) -> bool:
-    return any(isinstance(item, Traced) or (isinstance(item, (list, tuple)) and _holds_traced(item)) for item in items)
+def holds_traced(items: Sequence[Any]) -> bool:
+    """Whether there is a traced value in it, however deep."""
+    return any(isinstance(item, Traced) or (isinstance(item, (list, tuple)) and holds_traced(item)) for item in items)
 
 
 @operation("torch.tensor", "torch.as_tensor", "torch.from_numpy", "torch.FloatTensor", "torch.LongTensor")
@@ -144,7 +146,7 @@ def tensor(t: Tracer, items: Any, /, dtype: Any = None, device: Any = None) -> T
     """A tensor of numbers; of arrays it keeps the cells."""
     found = items.with_form("array") if isinstance(items, Traced) and items.form != "tensor" else items
     if not (isinstance(found, Traced) and found.form == "tensor"):
-        found = _nested(t, found)
+        found = nested(t, found)
         single = not (isinstance(items, Traced) and items.form == "array") and found.value.dtype == np.float64
         value = t.real(lambda x: torch.tensor(x), found.value.astype(np.float32) if single else found.value)
         found = t.made(value, found.axes, found.where, found.unit, (found,))

@@ -41,7 +41,7 @@ ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
 """Operators by the name that PyTorch gives them."""
 
 ALSO = {"sub": ("subtract",), "mul": ("multiply",), "div": ("divide", "true_divide"), "pow": ("power",)}
-ALSO |= {"eq": ("equal",), "ne": ("not_equal",), "lt": ("less",), "gt": ("greater",)}
+ALSO |= {"ne": ("not_equal",), "lt": ("less",), "gt": ("greater",)}
 ALSO |= {"le": ("less_equal",), "ge": ("greater_equal",)}
 TWO = ("maximum", "minimum", "logical_and", "logical_or", "logical_xor", "fmod", "isclose", "atan2", "hypot")
 ONE = (
@@ -185,6 +185,7 @@ def _enter() -> None:
         for one in (name, *ALSO.get(name, ())):
             for place in ("torch", "tensor", "np"):
                 LEGAL[f"{place}.{one}"] = partial(_operator, name)
+    LEGAL["np.equal"] = partial(_operator, "eq")
     for name in TWO:
         for place in ("torch", "tensor", "np"):
             LEGAL[f"{place}.{name}"] = partial(_two, name)
