@@ -41,7 +41,7 @@ def called(t: Tracer, function: Any, positional: list[Any], named: dict[str, Any
     if not isinstance(function, Function):
         kind = "module" if isinstance(function, Namespace) else containers._called(function)
         raise Refused(f"TypeError: '{kind}' object is not callable")
-    if function.name.split(".")[0] in ("list", "fields", "encoding", "stand"):
+    if "." in function.name and function.name.split(".")[0] in ("list", "fields", "encoding", "stand"):
         return _method(t, function, positional, named)
     if function.name in ORDINARY:
         return _bound(t, ORDINARY[function.name], function.name, positional, named, place, source)
@@ -54,6 +54,10 @@ def _bound(
     t: Tracer, call: Callable[..., Any], name: str, args: list[Any], named: dict[str, Any], place: Place, source: str
 ) -> Any:
     """Hold arguments against what an operation takes, before it sees them."""
+    for option in ("out", "inplace"):
+        if option in named:
+            what, do = "cannot write into a tensor that is there already", "assign the result to a name"
+            raise ExpressionError(what, got=f"{option}=", do=do, place=place, source=source)
     signature = _signature(call)
     try:
         bound = signature.bind(t, *args, **named)
