@@ -64,6 +64,10 @@ def _bound(
     t: Tracer, call: Callable[..., Any], name: str, args: list[Any], named: dict[str, Any], place: Place, source: str
 ) -> Any:
     """Hold arguments against what an operation takes, before it sees them."""
+    for option in ("out", "inplace"):
+        if option in named:
+            what, do = "cannot write into a tensor that is there already", "assign the result to a name"
+            raise ExpressionError(what, got=f"{option}=", do=do, place=place, source=source)
     signature = _signature(call)
     try:
         bound = signature.bind(t, *args, **named)

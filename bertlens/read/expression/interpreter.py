@@ -184,6 +184,7 @@ class Interpreter:
         """`+=` and its like."""
         load = ast.copy_location(_loading(node.target), node.target)
         value = self.guarded(node, lambda: self.binary(node.op, self.eval(load), self.eval(node.value), node))
+        self.guarded(node, lambda: self.tracer.budget.container(value))
         return self.assign(node.target, value)
 
     # expressions
@@ -191,8 +192,14 @@ class Interpreter:
     def eval(self, node: ast.expr) -> Any:
         """The value of a part; tensors are recorded as steps."""
         self.tracer.budget_at(place_of(node), self.source)
-        value = self.guarded(node, lambda: self.value(node))
+        value = self.guarded(node, lambda: self.bounded(node))
         self.record(node, value)
+        return value
+
+    def bounded(self, node: ast.expr) -> Any:
+        value = self.value(node)
+        if isinstance(value, (list, tuple)):
+            self.tracer.budget.container(value)
         return value
 
     def at(self, node: ast.AST, *operands: ast.AST) -> None:
