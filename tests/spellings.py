@@ -89,7 +89,7 @@ STATEMENT_SPICES = (
 _LOAD, _STORE = ast.Load(), ast.Store()
 _NUMBERS = (-3, -1, 0, 1, 2, 3, 9, 0.5, 1e-9, float("inf"), 10**6, 2**31, 2**62, True, False, None, ...)
 _STRINGS = ("last_hidden_state", "bth,bt->bh", "ij,jk", "", "x", "{0.__class__}", "é")
-_SIGNS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.MatMult, ast.LShift, ast.BitAnd)
+_SIGNS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.MatMult, ast.BitAnd)
 _TESTS = (ast.Eq, ast.NotEq, ast.Lt, ast.GtE, ast.Is, ast.In, ast.NotIn)
 _LEGAL_PARTS = tuple(text for text in LEGAL if "\n" not in text)
 _BOUND = ("x", "y", "h", "f", "outputs")
@@ -243,7 +243,7 @@ _ALIKE = {
     r"[a-z_A-Z]\w*": (*NAMES, *METHODS, *KEYWORDS),
     r"\d.*": ("0", "1", "2", "3", "5", "8", "-1", "100", "10**6", "2**31", "2**62", "0.5", "None", "(0, 1)", "[0, 1]"),
     r"'.*'": ("'x'", "'last_hidden_state'", "'bth,bth->'", "'bth,bsh->bts'", "''", "'ij...'"),
-    r"[-+*/@<>=]+": ("+", "-", "*", "/", "//", "%", "**", "@", "<<", "==", "<", "&", "|", " is ", " in "),
+    r"[-+*/@<>=]+": ("+", "-", "*", "/", "//", "%", "**", "@", "==", "<", "&", "|", " is ", " in "),
     r"[,:]": (",", ":", "::", ", None,", ", ..., ", ", *"),
 }
 """What a token may become so that the text stays Python."""
