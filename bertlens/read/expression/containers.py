@@ -83,6 +83,9 @@ def _of_sequence(t: Tracer, whole: Any, index: Any, name: str) -> Any:
         kind = _called(index)
         t.note("sequence-index", of=name, index=kind, length=len(whole), tensors=_tensors(whole))
         of = "tuple" if isinstance(whole, tuple) else _called(whole)
+        if isinstance(whole, str):
+            t.note("string", value=whole)
+            raise Refused(f"TypeError: string indices must be integers, not '{kind}'")
         raise Refused(f"TypeError: {of} indices must be integers or slices, not {kind}")
     if isinstance(whole, str):
         t.note("string", value=whole)

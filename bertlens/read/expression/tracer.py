@@ -192,6 +192,16 @@ class Tracer:
         if isinstance(value, (bool, int, float)):
             return self.constant(np.asarray(value), "number")
         if isinstance(value, (list, tuple)) and value:
+            from bertlens.read.expression.operations.joining import holds_traced, nested
+
+            if holds_traced(value):
+                if self.full_name.startswith(("torch.", "F.")):
+                    kind = type(value).__name__
+                    words = f"{len(value)} tensors in a {kind}; torch.stack({kind}) makes one tensor of them"
+                    raise Refused(
+                        f"TypeError: {self.called}() received an invalid combination of arguments - got ({kind})", words
+                    )
+                return nested(self, value)
             made = self.real(np.asarray, value)
             if made.dtype.kind in "biuf":
                 return self.constant(made, "array")
