@@ -187,7 +187,7 @@ class _Writer:
         if kind == "value":
             return ast.Expr(self.part(depth))
         target = self.target(1)
-        if kind == "add" and not isinstance(target, ast.Tuple):
+        if kind == "add" and isinstance(target, (ast.Name, ast.Subscript)):
             return ast.AugAssign(target, self.one(*_SIGNS)(), self.part(depth))
         return ast.Assign([target], self.part(depth))
 
@@ -199,7 +199,7 @@ class _Writer:
         if kind == "with":
             return ast.With([ast.withitem(ast.parse("torch.no_grad()", mode="eval").body)], lines)
         if kind == "for":
-            names = [ast.Name(self.one(*_BOUND), _STORE) for _ in range(2)]
+            names: list[ast.expr] = [ast.Name(self.one(*_BOUND), _STORE) for _ in range(2)]
             return ast.For(names[0] if self.chance(2) else ast.Tuple(names, _STORE), self.part(2), lines, [])
         function = ast.parse("def f(x, y=1):\n    return x").body[0]
         assert isinstance(function, ast.FunctionDef)
