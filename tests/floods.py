@@ -109,7 +109,6 @@ MEMORY = Group(
         "torch.zeros(4, 5)",
         "[0] * 10",
         "3**4",
-        "1 << 4",
         "list(range(10))",
         "torch.outer(torch.ones(3), torch.ones(4))",
         "last_hidden_state.repeat(2, 1, 1)",

@@ -89,7 +89,7 @@ STATEMENT_SPICES = (
 _LOAD, _STORE = ast.Load(), ast.Store()
 _NUMBERS = (-3, -1, 0, 1, 2, 3, 9, 0.5, 1e-9, float("inf"), 10**6, 2**31, 2**62, True, False, None, ...)
 _STRINGS = ("last_hidden_state", "bth,bt->bh", "ij,jk", "", "x", "{0.__class__}", "é")
-_SIGNS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.MatMult, ast.LShift, ast.BitAnd)
+_SIGNS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.FloorDiv, ast.Mod, ast.Pow, ast.MatMult, ast.BitAnd)
 _TESTS = (ast.Eq, ast.NotEq, ast.Lt, ast.GtE, ast.Is, ast.In, ast.NotIn)
 _LEGAL_PARTS = tuple(text for text in LEGAL if "\n" not in text)
 _BOUND = ("x", "y", "h", "f", "outputs")
@@ -187,7 +187,7 @@ class _Writer:
         if kind == "value":
             return ast.Expr(self.part(depth))
         target = self.target(1)
-        if kind == "add" and not isinstance(target, ast.Tuple):
+        if kind == "add" and isinstance(target, (ast.Name, ast.Subscript)):
             return ast.AugAssign(target, self.one(*_SIGNS)(), self.part(depth))
         return ast.Assign([target], self.part(depth))
 
@@ -199,7 +199,7 @@ class _Writer:
         if kind == "with":
             return ast.With([ast.withitem(ast.parse("torch.no_grad()", mode="eval").body)], lines)
         if kind == "for":
-            names = [ast.Name(self.one(*_BOUND), _STORE) for _ in range(2)]
+            names: list[ast.expr] = [ast.Name(self.one(*_BOUND), _STORE) for _ in range(2)]
             return ast.For(names[0] if self.chance(2) else ast.Tuple(names, _STORE), self.part(2), lines, [])
         function = ast.parse("def f(x, y=1):\n    return x").body[0]
         assert isinstance(function, ast.FunctionDef)
@@ -243,7 +243,7 @@ _ALIKE = {
     r"[a-z_A-Z]\w*": (*NAMES, *METHODS, *KEYWORDS),
     r"\d.*": ("0", "1", "2", "3", "5", "8", "-1", "100", "10**6", "2**31", "2**62", "0.5", "None", "(0, 1)", "[0, 1]"),
     r"'.*'": ("'x'", "'last_hidden_state'", "'bth,bth->'", "'bth,bsh->bts'", "''", "'ij...'"),
-    r"[-+*/@<>=]+": ("+", "-", "*", "/", "//", "%", "**", "@", "<<", "==", "<", "&", "|", " is ", " in "),
+    r"[-+*/@<>=]+": ("+", "-", "*", "/", "//", "%", "**", "@", "==", "<", "&", "|", " is ", " in "),
     r"[,:]": (",", ":", "::", ", None,", ", ..., ", ", *"),
 }
 """What a token may become so that the text stays Python."""

@@ -17,7 +17,7 @@ from bertlens.read.expression.operations.contraction import matmul
 from bertlens.read.expression.operations.pointwise import arithmetic, pointwise
 from bertlens.read.expression.operations.selection import pick, written
 from bertlens.read.expression.recording import Recorder
-from bertlens.read.expression.tracer import REFUSALS, Place, Refused, Tracer
+from bertlens.read.expression.tracer import REFUSALS, Place, Refused, Tracer, said_by
 from bertlens.read.expression.values import Defined, Function, Names, Stand, Traced, raw
 
 BINARY: dict[type[ast.operator], str] = {
@@ -197,6 +197,7 @@ class Interpreter:
         return value
 
     def bounded(self, node: ast.expr) -> Any:
+        """The value of a part; a list in it that holds lists that hold lists is within the budget."""
         value = self.value(node)
         if isinstance(value, (list, tuple)):
             self.tracer.budget.container(value)
@@ -419,7 +420,7 @@ class Interpreter:
                 try:
                     result = bool(function(left, right))
                 except REFUSALS as error:
-                    raise Refused(f"{type(error).__name__}: {error}") from None
+                    raise Refused(said_by(error)) from None
             if len(node.ops) > 1 and not self.truth(result):
                 return result
             left = right

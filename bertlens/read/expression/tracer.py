@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +33,20 @@ REFUSALS = (
     ValueError,
 )
 """What PyTorch and numpy raise at input they refuse."""
+
+THEIRS = {
+    "Fields": "ModelOutput",
+    "Encoding": "BatchEncoding",
+    "Namespace": "module",
+    "Function": "function",
+    "Defined": "function",
+    "Kind": "torch.dtype",
+    "Stand": "model",
+    "Record": "torch.return_types",
+}
+"""Our classes by the names of those for which they stand, in what PyTorch and Python say of them."""
+
+_OURS = re.compile(rf"\b(?:{'|'.join(THEIRS)})\b")
 
 MOST_EVENTS = 3
 """Times that the same is noted at one place."""
@@ -134,8 +149,7 @@ class Tracer:
                 warnings.simplefilter("ignore")
                 return function(*map(_guarded, args), **{name: _guarded(value) for name, value in kwargs.items()})
         except REFUSALS as error:
-            line = str(error).strip().splitlines()
-            raise Refused(f"{type(error).__name__}: {line[0][:300] if line else ''}") from None
+            raise Refused(said_by(error)) from None
 
     def made(
         self,
@@ -149,7 +163,7 @@ class Tracer:
     ) -> Traced:
         """A result with its cells; sources and reductions are those of its operands, and what this operation adds."""
         if not isinstance(value, torch.Tensor):
-            value = np.asarray(value)
+            value = _of_numbers(value)
         traced = [operand for operand in operands if isinstance(operand, Traced)]
         sources = frozenset().union(*(operand.sources for operand in traced))
         top = max((operand.rank for operand in traced), default=0)
@@ -175,7 +189,7 @@ class Tracer:
 
     def constant(self, value: Any, form: str = "") -> Traced:
         """A value that comes from no tensor of the model."""
-        value = value if isinstance(value, torch.Tensor) else np.asarray(value)
+        value = value if isinstance(value, torch.Tensor) else _of_numbers(value)
         nothing = np.zeros((1,) * value.ndim, np.int64)
         return Traced(value, form or form_of(value), fitted((), tuple(value.shape)), nothing, nothing)
 
@@ -234,6 +248,14 @@ def _checked(labels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return compressed(labels)
 
 
+def _of_numbers(value: Any) -> np.ndarray:
+    """An array of numbers; one of text or of Python's objects, which numpy makes of everything, does not exist here."""
+    found = np.asarray(value)
+    if found.dtype.kind not in "biufc":
+        raise Refused("TypeError: an array holds numbers here", "something else")
+    return found
+
+
 def _guarded(value: Any) -> Any:
     """The real value, an array as a view that cannot be written into."""
     found = raw(value)
@@ -250,3 +272,10 @@ def _refuse_writing(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any
         given |= set(list(inspect.signature(function).parameters)[: len(args)])
     for name in sorted(given & {"out", "inplace"}):
         raise Refused(f"TypeError: {name} is not taken here", "nothing is written into a tensor that is there already")
+
+
+def said_by(error: Exception) -> str:
+    """The first line of what was said, with its class, and the names of Python's classes for ours."""
+    line = str(error).strip().splitlines()
+    said = _OURS.sub(lambda found: THEIRS[found[0]], line[0][:300] if line else "")
+    return f"{type(error).__name__}: {said}"

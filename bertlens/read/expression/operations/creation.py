@@ -51,7 +51,7 @@ def full(t: Tracer, size: Any, value: Any, /, dtype: Any = None) -> Traced:
 @operation("torch.arange", "np.arange", "torch.linspace", "np.linspace", "torch.eye", "np.eye")
 def counted(t: Tracer, first: Any, /, *others: Any, dtype: Any = None, device: Any = None) -> Traced:
     """Numbers in steps, or ones on a diagonal."""
-    numbers = [abs(float(raw(one))) for one in (first, *others)]
+    numbers = [abs(t.real(float, one)) for one in (first, *others)]
     step = numbers[2] if len(numbers) > 2 and t.called == "arange" and numbers[2] else 1
     length = (
         numbers[0] ** 2 if t.called == "eye" and len(numbers) == 1 else numbers[0] * (numbers[1] if t.called == "eye" else 1)

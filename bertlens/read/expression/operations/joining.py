@@ -15,7 +15,7 @@ from bertlens.read.expression.operations.reductions import dims_of, to_array
 from bertlens.read.expression.operations.registry import LEGAL, operation
 from bertlens.read.expression.operations.selection import FULL, pick
 from bertlens.read.expression.tracer import Refused, Tracer
-from bertlens.read.expression.values import Record, Traced
+from bertlens.read.expression.values import Record, Traced, raw
 
 
 def parts_of(t: Tracer, items: Any, *, arrays: bool) -> list[Traced]:
@@ -189,6 +189,8 @@ def unbind(t: Tracer, input: Traced, /, dim: int = 0) -> tuple[Traced, ...]:
 def _cut(function: Any, t: Tracer, input: Traced, /, size: Any, dim: int = 0, **named: Any) -> tuple[Traced, ...]:
     dim = named.get("axis", dim)
     (at,) = dims_of(input, dim)
+    if isinstance(raw(size), int):
+        t.budget.length(raw(size))
     pieces = t.real(function, input, size, dim)
     t.budget.length(len(pieces))
     ends = np.cumsum([0, *(piece.shape[at] for piece in pieces)]).tolist()

@@ -138,6 +138,8 @@ def arithmetic(t: Tracer, name: str, left: Any, right: Any) -> Traced:
         raise
     t.note("pointwise", left=left, right=right)
     plain = not isinstance(value, (torch.Tensor, np.ndarray, np.generic))
+    if plain and any(one.shape for one in (left, right) if isinstance(one, Traced)):
+        return t.constant(value, "number")  # `states == None` is one False, whatever the states are
     how = {"sub": "add", "bitwise_and": "mul", "logical_and": "mul"}.get(name, name)
     found = pointwise(t, np.asarray(value) if plain else value, (left, right), how=how)
     if name == "div" and _counts(right):
