@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -249,5 +249,3 @@ ORDINARY: dict[str, Callable[..., Any]] = {
     "print": _print,
 }
 """Python's own functions, as far as the language has them."""
-
-_ = Sequence

@@ -266,7 +266,7 @@ class Interpreter:
         except KeyError:
             pass
         if node.id in ORDINARY or node.id in attributes.FUNCTIONS:
-            return Function(node.id, attributes.FUNCTIONS.get(node.id, calls.ORDINARY.get(node.id)))
+            return Function(node.id, attributes.FUNCTIONS.get(node.id) or calls.ORDINARY[node.id])
         attributes.missing_output(self.tracer, node.id)
         legal = [*self.names.every(), *ORDINARY, *attributes.FUNCTIONS]
         near = REPLACED.get(node.id) or nearest(node.id, legal)
@@ -377,7 +377,7 @@ class Interpreter:
         value = self.eval(node.operand)
         if isinstance(node.op, ast.Not):
             return not self.truth(value)
-        function = {ast.USub: operator.neg, ast.UAdd: operator.pos, ast.Invert: operator.invert}[type(node.op)]  # type: ignore[index]
+        function: Any = {ast.USub: operator.neg, ast.UAdd: operator.pos, ast.Invert: operator.invert}[type(node.op)]
         if isinstance(value, Traced):
             result = self.tracer.real(function, value)
             found = pointwise(self.tracer, np.asarray(result) if value.form == "number" else result, (value,))
@@ -385,7 +385,8 @@ class Interpreter:
         return containers.limited(self.tracer.real(function, value), LARGEST_NUMBER)
 
     def compare(self, node: ast.Compare) -> Any:
-        left, result = self.eval(node.left), None
+        left = self.eval(node.left)
+        result: Any = None
         for sign, right_node in zip(node.ops, node.comparators, strict=True):
             right = self.eval(right_node)
             function = COMPARED[type(sign)]

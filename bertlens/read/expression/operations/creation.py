@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bertlens.read.expression.operations.pointwise import _afford, arithmetic, pointwise
+from bertlens.read.expression.operations.pointwise import _afford, pointwise
 from bertlens.read.expression.operations.registry import LEGAL, operation
 from bertlens.read.expression.tracer import Tracer
 from bertlens.read.expression.values import Traced, raw
@@ -95,6 +95,3 @@ def _chosen(t: Tracer, value: Any, condition: Traced, yes: Traced, no: Traced) -
 
 def _shape(value: Any) -> tuple[int, ...]:
     return tuple(value.shape)
-
-
-_ = arithmetic
