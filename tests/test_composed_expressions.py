@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from bertlens.read.expression.evaluate import evaluate
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bertlens.read.expression.evaluate import evaluate
 from tests.expressions.bench import benches
 from tests.expressions.oracle import as_array, moved, run
 from tests.test_expressions import compare

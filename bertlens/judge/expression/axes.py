@@ -55,7 +55,7 @@ def _one_text(event: Event, trace: Trace, capture: Capture) -> Iterator[Fault]:
     text = event.facts["result"].provenance.texts
     title = f"This is text {text[0]} only, 1 of {x.shape[at]}: the first axis is the batch"
     if "tokens" in event.facts["result"].axes:
-        title = f"The first axis is the batch: this is every token of text {text[0]}, not one vector for each of {x.shape[at]} texts"
+        title = f"Axis 0 is the batch: this is every token of text {text[0]}, not a vector for each of {x.shape[at]} texts"
     evidence = {"texts": list(result.provenance.texts), "of": capture.batch, "shape": list(result.shape)}
     words = [written(item) for item in items]
     edits, code = _every_text(event, trace, words, at, x)
@@ -204,7 +204,8 @@ def _broadcast(event: Event) -> Iterator[Fault]:
     code = bracketed(text) + (
         ".unsqueeze(-1)" * missing if flat.form == "tensor" else f"[..., {', '.join(['None'] * missing)}]"
     )
-    title = f"{flat.shape} does not fit {wide.shape}: shapes are matched from the last axis, {flat.axes[-1]} against {wide.axes[-1]}"
+    last = f"{flat.axes[-1]} against {wide.axes[-1]}"
+    title = f"{flat.shape} does not fit {wide.shape}: shapes are matched from the last axis, {last}"
     remedy = "Give it an axis of length 1 at the end."
     yield Fault(
         ID, "problem", title, {"left": list(sides[0].shape), "right": list(sides[1].shape)}, ((place, code),), remedy=remedy
@@ -222,7 +223,8 @@ def _misaligned(event: Event) -> Iterator[Fault]:
     if (wide.axes[-1], flat.axes[-1]) not in (("hidden", "tokens"), ("hidden", "batch"), ("tokens", "batch")):
         return
     text, place = operand(event, sides.index(flat))
-    title = f"The {flat.axes[-1]} of one side stand along the {wide.axes[-1]} of the other; it only fits because both are {flat.shape[-1]} long"
+    where = f"the {flat.axes[-1]} of one side stand along the {wide.axes[-1]} of the other"
+    title = f"It fits by accident: {where}, both {flat.shape[-1]} long"
     code = bracketed(text) + (".unsqueeze(-1)" if flat.form == "tensor" else "[..., None]")
     yield Fault(ID, "problem", title, {"left": list(sides[0].shape), "right": list(sides[1].shape)}, ((place, code),))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -124,12 +125,14 @@ class Tracer:
     def real(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call PyTorch or numpy with real values; what they refuse becomes `Refused` with their own words.
 
-        Tensors of the capture go in as they are: no operation of the language writes into its operands.
+        Tensors of the capture go in as they are. Nothing may write into them: arrays go in as views that numpy refuses to
+        write into (np.clip(a, 0, 1, a) would), and PyTorch is given no `out` and no `inplace`, by name or by position.
         """
+        _refuse_writing(function, args, kwargs)
         try:
             with torch.no_grad(), np.errstate(all="ignore"), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                return function(*map(raw, args), **{name: raw(value) for name, value in kwargs.items()})
+                return function(*map(_guarded, args), **{name: _guarded(value) for name, value in kwargs.items()})
         except REFUSALS as error:
             line = str(error).strip().splitlines()
             raise Refused(f"{type(error).__name__}: {line[0][:300] if line else ''}") from None
@@ -229,3 +232,21 @@ def _checked(labels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     assert labels.ndim == len(shape), "labels lost an axis"
     assert all(have in (1, want) for have, want in zip(labels.shape, shape, strict=True)), "labels of another length"
     return compressed(labels)
+
+
+def _guarded(value: Any) -> Any:
+    """The real value, an array as a view that cannot be written into."""
+    found = raw(value)
+    if isinstance(found, np.ndarray) and found.flags.writeable:
+        found = found.view()
+        found.flags.writeable = False
+    return found
+
+
+def _refuse_writing(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Arguments with which PyTorch writes into a tensor instead of making one."""
+    given = set(kwargs)
+    if getattr(function, "__module__", "") == "torch.nn.functional" and inspect.isfunction(function):
+        given |= set(list(inspect.signature(function).parameters)[: len(args)])
+    for name in sorted(given & {"out", "inplace"}):
+        raise Refused(f"TypeError: {name} is not taken here", "nothing is written into a tensor that is there already")

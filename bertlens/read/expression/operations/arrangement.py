@@ -53,7 +53,7 @@ def _sizes(sizes: Sequence[Any]) -> tuple[Any, ...]:
 @operation("tensor.view", "tensor.reshape", "torch.reshape", "array.reshape", "np.reshape")
 def reshape(t: Tracer, input: Traced, /, *shape: Any) -> Traced:
     """Another shape, the elements in the same order."""
-    # a view of a tensor whose axes were exchanged is refused, where reshape copies
+    # a view of tensors whose axes were exchanged is refused, where reshape copies
     value = t.real(lambda x: (x.view if t.full_name == "tensor.view" else x.reshape)(_sizes(shape)), input)
     return reshaped(t, input, value)
 
