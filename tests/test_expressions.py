@@ -20,7 +20,7 @@ from tests.expressions.oracle import Moved, arrays, as_array, model_output, move
 from tests.expressions.written import ALL, FRESH, OFF_BY_ONE, Written
 
 if TYPE_CHECKING:
-    from bertlens.judge.expression import Explained
+    from bertlens.judge.expression.explained import Explained
 
 SOUND = [one for one in WRITTEN if not one.fails]
 REFUSED = [one for one in WRITTEN if one.fails]
