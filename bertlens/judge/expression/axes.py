@@ -193,7 +193,7 @@ def _squeezed(event: Event, trace: Trace) -> Iterator[Fault]:
     else:
         does = "takes nothing away here" if not gone else "takes an axis of length 1 away"
         title = f"squeeze() {does}, and takes the batch axis as well as soon as there is one text"
-        yield Fault(ID, "caution", title, evidence, edits, remedy=remedy)
+        yield Fault(ID, "note", title, evidence, edits, remedy=remedy)
 
 
 def _cut(event: Event, capture: Capture) -> Iterator[Fault]:

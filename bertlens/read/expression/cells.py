@@ -29,6 +29,7 @@ class Cells:
         self.where = Sets(self.size)
         self.unit = Sets(capture.hidden)
 
+    @cache  # noqa: B019 - one object per tensor, as in PyTorch: what is written into it is seen under all its names
     def state(self, layer: int) -> Traced:
         """(batch, tokens, hidden): one of the hidden states, or with the index beyond them the last hidden state."""
         c = self.capture
