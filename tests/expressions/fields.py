@@ -31,6 +31,7 @@ WRITTEN = (
         "batch *",
         tokens=CLS,
     ),
+    fails("AttributeError", "outputs.pooler_output", NO_POOLER, on="poolerless"),
     fails("AttributeError", "outputs.pooler_output.squeeze()", NO_POOLER, on="poolerless"),
     # the hidden states' place
     W("outputs[2][-1][:, 0]", (2, 8), B, tokens=CLS),

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bertlens.judge.display import notebook
-from bertlens.judge.expression import axes, fields, padding, positions, refused
+from bertlens.judge.expression import axes, fields, fitting, padding, positions, refused
 from bertlens.judge.expression.correction import Fault, findings_of
 from bertlens.judge.findings import Finding, most_serious_first, of_checkpoint
 from bertlens.read.capture import Capture
@@ -20,7 +20,7 @@ from bertlens.read.slicing import Tensor
 if TYPE_CHECKING:
     import pandas as pd
 
-JUDGES = (fields, axes, padding, positions)
+JUDGES = (fields, axes, fitting, padding, positions)
 
 
 @dataclass(frozen=True, eq=False)
