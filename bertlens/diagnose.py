@@ -257,7 +257,7 @@ def index_or_slice(
                 taken.know("batch", width, vectors[0], double=double)
                 taken.know(way, width, vectors[1], double=double)
     by_index, by_slice = (len({row.tobytes() for row in taken.vectors(way, width, len(whole))}) for way in ("index", "slice"))
-    return Rows(found, compared["slice"], compared["index"], by_index, by_slice, equalities(checkpoint, whole, taken))
+    return Rows(found, compared["slice"], compared["index"], by_index, by_slice, equalities(checkpoint, taken))
 
 
 def _check_text(text: int, texts: Sequence[Any]) -> None:

@@ -94,7 +94,8 @@ def _shapes(found: Rows) -> None:
     from bertlens.read.access import access_frame, stage_frame
 
     st.markdown("**The shape at every stage**")
-    blocks.table(stage_frame(found.accesses), "bertlens-stages")
+    index, bare, *others = found.accesses
+    blocks.table(stage_frame((index, *others) if bare.refusal == index.refusal else found.accesses), "bertlens-stages")
     st.markdown("**The cells that each expression picks**")
     blocks.table(access_frame(found.accesses), "bertlens-access")
 
@@ -103,6 +104,7 @@ def _equal(found: Rows, texts: Texts) -> None:
     from bertlens.show import tables
 
     st.markdown("**Which vectors of the first token are equal?**")
+    st.markdown(_same_though_other(found))
     blocks.table(tables.equalities(found), "bertlens-equal")
     numbers = ("max_abs", "max_abs_float64", "l2", "bound_float64")
     with st.expander("Every row of this table: ==, max abs, cosine, ULPs, float64", icon=":material/table:"):
@@ -115,3 +117,18 @@ def _equal(found: Rows, texts: Texts) -> None:
             st.markdown(f"**{blocks.plain(title)}**")
             blocks.sentence(comparison)
             blocks.table(tables.rows(comparison, texts), name, numbers=numbers, document=comparison)
+
+
+def _same_though_other(found: Rows) -> str:
+    """What the rows by index say of texts that differ, and what the same rows say in the batch."""
+    from bertlens.judge.wording import number
+
+    apart = [one for one in found.equalities if one.against == "row 0" and not one.same_text]
+    index, batch = ([one.row for one in apart if one.way == way] for way in ("index", "batch"))
+    if not index:
+        return "With two different texts or more, their rows by index are compared with each other here."
+    same = sum(row.equal for row in index)
+    said = "are the same to the last bit although the texts differ" if same else "differ"
+    which = f"{same} of {len(index)} pairs of rows" if 0 < same < len(index) else "rows"
+    least = number(min(row.max_abs for row in batch))
+    return f"By index, **{which} {said}**; in the batch the same rows lie at least {least} apart."

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -160,16 +162,25 @@ class Taken:
     def __init__(self, checkpoint: Checkpoint, texts: Texts, progress: Progress) -> None:
         self._checkpoint, self._texts, self._progress = checkpoint, texts, progress
         self._known: dict[tuple[str, int, int, bool], np.ndarray] = {}
+        self.ids = [row.ids for row in prepare(checkpoint, texts[:MOST], Condition()).tokens]
 
     def know(self, way: str, tokens: int, vectors: np.ndarray, *, double: bool = False) -> None:
         """Take over the vectors of all texts; rows of NaN were not run."""
         self._known[way, tokens, len(self._texts) if way == "batch" else 0, double] = vectors
 
-    def vectors(self, way: str, tokens: int, batch: int, *, double: bool = False) -> np.ndarray:
-        """(batch, hidden) of the first rows, padded to so many tokens; `double` in float64."""
+    def vectors(
+        self, way: str, tokens: int, batch: int, *, double: bool = False, needed: Sequence[int] | None = None
+    ) -> np.ndarray:
+        """(batch, hidden) of the first rows, padded to so many tokens.
+
+        Parameters
+        ----------
+        double : in float64.
+        needed : the rows that are read; others may be NaN.
+        """
         key = (way, tokens, batch if way == "batch" else 0, double)
         found = self._known.get(key)
-        if found is None or np.isnan(found[:batch]).any():
+        if found is None or np.isnan(found[list(range(batch) if needed is None else needed)]).any():
             self._known[key] = found = self._run(way, tokens, batch, double)
         return found[:batch]
 
@@ -180,19 +191,20 @@ class Taken:
             "index": Condition(padding=tokens, rows="index"),
         }
         where = FLOAT64 if double else {}
-        inputs = prepare(self._checkpoint, self._texts[: batch if way == "batch" else MOST], conditions[way])
+        # one by one, the rows of a larger batch are run along where this length holds them
+        count = batch if way == "batch" else len(list(takewhile(lambda ids: len(ids) <= tokens, self.ids)))
+        inputs = prepare(self._checkpoint, self._texts[:count], conditions[way])
         key = ("rows", inputs.condition, inputs.tokens, inputs.groups, double)
         return self._checkpoint.kept.get(key, lambda: read(inputs, Readout(), progress=self._progress, **where))
 
 
-def equalities(checkpoint: Checkpoint, texts: Texts, taken: Taken) -> tuple[Equality, ...]:
+def equalities(checkpoint: Checkpoint, taken: Taken) -> tuple[Equality, ...]:
     """Rows by slice and by index against their batch, and against row 0 taken in the same way.
 
     Two rows and three, each padded to a fixed length and to the longest; with one text, that one alone. The rows of the batch
     against its row 0 are the healthy twin of the rows by index: other texts, other vectors.
     """
-    ids = [row.ids for row in prepare(checkpoint, texts[:MOST], Condition()).tokens]
-    found = []
+    ids, found = taken.ids, []
     for padding in _paddings(checkpoint, max(map(len, ids))):
         for batch in tuple(count for count in (2, MOST) if count <= len(ids)) or (1,):
             tokens = max(map(len, ids[:batch])) if padding == "longest" else int(padding)
@@ -217,13 +229,14 @@ def _rows(taken: Taken, way: str, against: str, tokens: int, batch: int) -> list
     if first == batch:
         return []
 
-    def pair(double: bool) -> tuple[np.ndarray, np.ndarray]:
-        left = taken.vectors(way, tokens, batch, double=double)
+    def pair(needed: Sequence[int], *, double: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        left = taken.vectors(way, tokens, batch, double=double, needed=needed)
         if against == "batch":
             return left, taken.vectors("batch", tokens, batch, double=double)
         return left[1:], np.repeat(left[:1], batch - 1, axis=0)
 
-    as_run, dtypes = pair(double=False), ("float32", "float32")
+    as_run, dtypes = pair(range(batch)), ("float32", "float32")
     rows = measure(*as_run, dtypes)
-    in_float64 = None if all(row.equal for row in rows) else pair(double=True)
+    unequal = [row.text + first for row in rows if not row.equal]
+    in_float64 = pair([0, *unequal] if first else unequal, double=True) if unequal else None
     return [replace(row, text=row.text + first) for row in judge(rows, as_run, in_float64, dtypes)]

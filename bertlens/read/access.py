@@ -25,7 +25,7 @@ STAGES = (
     "ids",
     "input_ids",
     "forward passes",
-    "get_input_embeddings()(input_ids)",
+    "get_input_embeddings()",
     "hidden_states[0]",
     "last_hidden_state",
     "outputs[0]",
@@ -129,7 +129,7 @@ def _access(model: Any, batch: Batch, way: str, code: str, tensors: Tensors, wor
     passed = tuple(ids.shape[:1] if way == KERAS else ids.shape)
     stages: dict[str, tuple[int, ...] | None] = dict.fromkeys(name for name in STAGES if name != "forward passes")
     stages["ids"], stages["input_ids"] = tuple(batch.tensors["input_ids"].shape), passed
-    stages["get_input_embeddings()(input_ids)"] = tuple(model.get_input_embeddings()(ids).shape)
+    stages["get_input_embeddings()"] = tuple(model.get_input_embeddings()(ids).shape)
     step = AT_ONCE if way == KERAS else len(ids)
     parts = [{name: tensor[at : at + step] for name, tensor in given.items()} for at in range(0, len(ids), step)]
     try:
@@ -166,27 +166,23 @@ class _Cells:
         self._names = [str(name) for name in checkpoint.tokenizer.convert_ids_to_tokens(self._ids[:, 0].tolist())]
         row = batch.texts.index(text)
         width, of_text = self._ids.shape[1], int(batch.real[row].sum())
-        same = "; the same for every text" if len(self._names) > 1 and len(set(self._names)) == 1 else ""
-        self.lone = f"the {self._names[row]} alone: a sequence of 1 token, which no other token of text {text} reaches{same}"
-        padding = f" and {width - of_text} of padding" if of_text < width else ""
-        self.every_lone = (
-            f"the lone token of each of {width} sequences: {of_text} of text {text}{padding}; none of them knows another"
-        )
+        same = ", the same for every text" if len(self._names) > 1 and len(set(self._names)) == 1 else ""
+        self.lone = f"the lone {self._names[row]}, 1 of {width} sequences{same}"
+        padding = f", {width - of_text} of padding" if of_text < width else ""
+        self.every_lone = f"{width} lone tokens: {of_text} of text {text}{padding}"
 
     def row(self, row: int, others: int = 0) -> str:
         """All tokens of one row."""
         width, of_text = self._ids.shape[1], int(self._batch.real[row].sum())
-        padding = f", {width - of_text} of them padding" if of_text < width else ""
-        rest = f"; nothing of the other {others} texts" if others > 1 else "; nothing of the other text" if others else ""
+        padding = f" ({width - of_text} of padding)" if of_text < width else ""
+        rest = f", nothing of the other {others}" if others > 1 else ", nothing of the other text" if others else ""
         return f"all {width} tokens of text {self._text(row)}{padding}{rest}"
 
     def cls(self, rows: range | list[int]) -> str:
         """The first token of some rows."""
         names = {self._names[row] for row in rows}
         name = names.pop() if len(names) == 1 else "first token"
-        if len(rows) == 1:
-            return f"the {name} of text {self._text(rows[0])}: one vector for the text"
-        return f"the {name} of each of {len(rows)} texts, which has seen its whole text"
+        return f"the {name} of text {self._text(rows[0])}" if len(rows) == 1 else f"the {name} of each of {len(rows)} texts"
 
     def _text(self, row: int) -> int:
         return self._batch.texts[row] if len(self._batch.texts) == len(self._ids) else self._batch.texts[0]
@@ -213,19 +209,16 @@ def stage_frame(found: tuple[Access, ...]) -> pd.DataFrame:
 
 
 def access_frame(found: tuple[Access, ...]) -> pd.DataFrame:
-    """One line per way of access."""
+    """One line per way of access: the cells that it picks."""
     import pandas as pd
 
     return pd.DataFrame(
         [
             {
                 "you write": access.code,
-                "input_ids": str(access.ids),
+                "outputs[0][0]": access.words,
+                "outputs[0][:, 0]": access.each,
                 "last_hidden_state": str(access.output) if access.output else access.refusal,
-                "outputs[0][0]": str(access.first) if access.first else "",
-                "which is": access.words,
-                "outputs[0][:, 0]": str(access.stages["outputs[0][:, 0]"] or ""),
-                "which holds": access.each,
             }
             for access in found
         ]

@@ -45,14 +45,13 @@ def equalities(found: Rows) -> pd.DataFrame:
         way, against, padding, tokens, batch = key
         these = [one for one in found.equalities if (one.way, one.against, one.padding, one.tokens, one.batch) == key]
         row = worst([one.row for one in these])
-        size = f"{batch} row{'s' * (batch > 1)}, {'longest: ' * (padding == 'longest')}{tokens} tokens"
+        size = f"{batch} row{'s' * (batch > 1)} × {tokens}{' (longest)' * (padding == 'longest')}"
         line = lines.setdefault((way, against), {"compared": _question(way, against, all(one.same_text for one in these))})
         line[size] = f"{row.verdict}, ==" if row.equal else f"{row.verdict}, {number(row.max_abs)}"
     return pd.DataFrame(list(lines.values()))
 
 
 def _question(way: str, against: str, same_text: bool) -> str:
-    taken = "of the batch" if way == "batch" else f"by {way}"
     if against == "batch":
-        return f"row i {taken} ↔ row i of the batch"
-    return f"row i {taken} ↔ row 0 {taken} ({'the same text' if same_text else 'another text'})"
+        return f"{way} ↔ batch, the same row"
+    return f"{way} ↔ {way}, row 0 and {'the same text' if same_text else 'another text'}"
