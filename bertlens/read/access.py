@@ -218,7 +218,6 @@ def access_frame(found: tuple[Access, ...]) -> pd.DataFrame:
                 "you write": access.code,
                 "outputs[0][0]": access.words,
                 "outputs[0][:, 0]": access.each,
-                "last_hidden_state": str(access.output) if access.output else access.refusal,
             }
             for access in found
         ]
