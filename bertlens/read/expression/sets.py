@@ -127,12 +127,11 @@ def only_where(visible: np.ndarray, where: np.ndarray, unit: np.ndarray) -> tupl
 
     A mask over the tokens changes nothing about the units, so it is taken out of `where` alone, and both stay short.
     """
-    moving = {axis for axis in range(visible.ndim) if visible.shape[axis] > 1}
-    if all(where.shape[axis] > 1 for axis in moving) or not unit.any():
-        return np.where(visible, where, 0), unit
-    if all(unit.shape[axis] > 1 for axis in moving):
-        return where, np.where(visible, unit, 0)
-    return np.where(visible, where, 0), np.where(visible, unit, 0)
+    moving = [axis for axis in range(visible.ndim) if visible.shape[axis] > 1]
+    follows = [all(labels.shape[axis] > 1 for axis in moving) for labels in (where, unit)]
+    if not any(follows):
+        follows = [True, True]
+    return (np.where(visible, where, 0) if follows[0] else where, np.where(visible, unit, 0) if follows[1] else unit)
 
 
 def compressed(labels: np.ndarray) -> np.ndarray:
