@@ -11,7 +11,7 @@ import numpy as np
 from bertlens.read.expression import attributes, calls, containers
 from bertlens.read.expression.budget import LARGEST_NUMBER, OverBudget
 from bertlens.read.expression.errors import ExpressionError, nearest
-from bertlens.read.expression.grammar import place_of, segment
+from bertlens.read.expression.grammar import place_of
 from bertlens.read.expression.names import ORDINARY, REPLACED, first_names
 from bertlens.read.expression.operations.contraction import matmul
 from bertlens.read.expression.operations.pointwise import arithmetic, pointwise
@@ -206,8 +206,7 @@ class Interpreter:
 
     def at(self, node: ast.AST, *operands: ast.AST) -> None:
         """What is noted from here on happened at this node, with these operands."""
-        places = tuple(place_of(one) for one in operands)
-        self.tracer.at(place_of(node), operands=tuple(segment(self.source, one) for one in places), places=places)
+        self.tracer.at(place_of(node), tuple(place_of(one) for one in operands))
 
     def guarded(self, node: ast.AST, make: Any) -> Any:
         """What is refused in here gets this place, the innermost one first."""
@@ -228,7 +227,7 @@ class Interpreter:
         if not known and not grows and not isinstance(node, (ast.Tuple, ast.List, ast.Constant, ast.Starred)):
             if isinstance(node, ast.Name):
                 self.assigned.add(node.id)
-            self.recorder.add(segment(self.source, place_of(node)), place_of(node), value)
+            self.recorder.add(place_of(node), value)
 
     def value(self, node: ast.expr) -> Any:
         """What a node stands for, by its kind."""

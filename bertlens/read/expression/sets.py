@@ -30,12 +30,17 @@ class Sets:
 
     def add(self, held: np.ndarray, labels: np.ndarray) -> None:
         """Mark in `held` (size,) each cell that is in any of the sets."""
-        numbers = np.unique(labels) if labels.size > 4 * self.size else labels.ravel()
-        single = (numbers > 0) & (numbers <= self.size)
-        held[numbers[single] - 1] = True
-        if not single.all():
-            for number in set(numbers[numbers > self.size].tolist()):
-                held[self._unions[number - self.size - 1]] = True
+        if labels.size < 1_000 and labels.max(initial=0) <= self.size:
+            held[labels[labels > 0] - 1] = True
+            return
+        for axis in range(labels.ndim):
+            starts = _runs(labels, axis)
+            labels = labels if starts is None else np.take(labels, starts, axis)
+        there = np.zeros(self.size + len(self._unions) + 1, dtype=bool)
+        there[labels] = True
+        held |= there[1 : self.size + 1]
+        for number in np.flatnonzero(there[self.size + 1 :]).tolist():
+            held[self._unions[number]] = True
 
     def held(self, labels: np.ndarray) -> np.ndarray:
         """(size,) True for each cell that is in any of the sets."""
