@@ -127,15 +127,11 @@ def only_where(visible: np.ndarray, where: np.ndarray, unit: np.ndarray) -> tupl
 
     A mask over the tokens changes nothing about the units, so it is taken out of `where` alone, and both stay short.
     """
-    if not visible.any():
-        return np.zeros_like(where, shape=(1,) * where.ndim), np.zeros_like(unit, shape=(1,) * unit.ndim)
-    moving = {axis for axis in range(visible.ndim) if visible.shape[axis] > 1}
-    of_where, of_unit = ({axis for axis in moving if one.shape[axis] > 1} for one in (where, unit))
-    if not unit.any() or (of_where == moving and not of_unit):
-        return np.where(visible, where, 0), unit
-    if of_unit == moving and not of_where:
-        return where, np.where(visible, unit, 0)
-    return np.where(visible, where, 0), np.where(visible, unit, 0)
+    moving = [axis for axis in range(visible.ndim) if visible.shape[axis] > 1]
+    follows = [all(labels.shape[axis] > 1 for axis in moving) for labels in (where, unit)]
+    if not any(follows):
+        follows = [True, True]
+    return (np.where(visible, where, 0) if follows[0] else where, np.where(visible, unit, 0) if follows[1] else unit)
 
 
 def compressed(labels: np.ndarray) -> np.ndarray:
