@@ -323,7 +323,13 @@ class Interpreter:
         if isinstance(node, ast.Slice):
             return slice(*(None if part is None else raw(self.eval(part)) for part in (node.lower, node.upper, node.step)))
         if isinstance(node, ast.Tuple):
-            return tuple(self.index(part) for part in node.elts)
+            places: list[Any] = []
+            for part in node.elts:
+                if isinstance(part, ast.Starred):
+                    places += containers.items(self.tracer, self.eval(part.value))
+                else:
+                    places.append(self.index(part))
+            return tuple(places)
         return self.eval(node)
 
     def call(self, node: ast.Call) -> Any:

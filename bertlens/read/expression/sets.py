@@ -18,6 +18,15 @@ LABEL = np.int32
 MOST_SETS = 50_000
 """Different sets that one operation may make; beyond that everything it touches becomes one set, and `exact` False."""
 
+MOST_CELLS = 16_000_000
+"""Cells of all sets together, 128 MiB; sums up to each place make as many different sets as there are places."""
+
+MOST_PLACES = 1_024
+"""Places of an axis along which sets are joined one after the other."""
+
+MOST_LABELS = 8_000_000
+"""Elements of a tensor whose sets are written out one by one."""
+
 
 class Sets:
     """The sets of cells of one evaluation; `size` cells exist, numbered from 0."""
@@ -27,6 +36,7 @@ class Sets:
         self.exact = True
         self._unions: list[np.ndarray] = []
         self._known: dict[bytes, int] = {}
+        self._cells = 0
 
     def add(self, held: np.ndarray, labels: np.ndarray) -> None:
         """Mark in `held` (size,) each cell that is in any of the sets."""
@@ -93,9 +103,15 @@ class Sets:
         pieces = [np.take(labels, [0], axis)]
         if labels.shape[axis] == 1:
             return labels
+        if length > MOST_PLACES:
+            return self._everything(labels)
         for at in range(1, length):
             pieces.append(self.union(pieces[-1], np.take(labels, [at], axis)))
         return np.concatenate(pieces, axis)
+
+    def coarse(self, labels: np.ndarray, depth: int) -> np.ndarray:
+        """One set for all elements of a tensor of so many axes."""
+        return self._everything(labels).reshape(-1)[:1].reshape((1,) * depth)
 
     def _everything(self, *labels: np.ndarray) -> np.ndarray:
         self.exact = False
@@ -107,10 +123,17 @@ class Sets:
         wanted = sorted(number for number in numbers if number)
         if len(wanted) < 2:
             return wanted[0] if wanted else 0
+        if self._cells > MOST_CELLS:
+            self.exact = False
+            return self._known[np.arange(self.size).tobytes()]
         parts = [np.array([n - 1 for n in wanted if n <= self.size], dtype=np.int64)]
         parts += [self._unions[n - self.size - 1] for n in wanted if n > self.size]
         cells = np.unique(np.concatenate(parts)) if len(parts) > 1 else parts[0]
+        if self._cells + len(cells) > MOST_CELLS:
+            self.exact = False
+            cells = np.arange(self.size)  # kept from here on for every union that is asked for
         key = cells.tobytes()
+        self._cells += len(cells)
         if key not in self._known:
             self._unions.append(cells)
             self._known[key] = self.size + len(self._unions)
