@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
 from bertlens.show.figures import literal
 from bertlens.show.held import Held
 
-MOST_TEXTS, MOST_TOKENS, MOST_PATTERNS, LONGEST = 8, 48, 4, 12
-"""What is drawn: texts, columns of a strip, rows of a strip, and letters of a token."""
+MOST_TEXTS, MOST_TOKENS, MOST_PATTERNS, LONGEST, MOST_LINES = 8, 48, 4, 12, 20_000
+"""What is drawn: texts, columns of a strip, rows of a strip, and letters of a token; and lines of the table."""
 
 FREE, HELD, PADDING, HELD_PADDING, PART = range(5)
 LOOK = {
@@ -34,8 +35,8 @@ def cells(held: Held) -> go.Figure:
     names = [held.named(layers) for layers, _ in patterns]
     strip = ROW * max(len(patterns), 1)
     height = LEGEND + len(texts) * (strip + LABELS)
-    widest = max(sum(len(word(held, text, column[0])) + 1 for column in columns) for text in texts)
-    angles = {"tickangle": -60} if widest * LETTER > ROOM else {"autotickangles": [0, -60]}
+    widest = max(len(word(held, text, column[0])) for text in texts for column in columns)
+    angles = {"tickangle": -60} if widest * LETTER * len(columns) > ROOM else {"autotickangles": [0, -60]}
     figure = go.Figure()
     for at, text in enumerate(texts):
         kinds = np.stack([_kinds(pattern[text], held.real[text], columns) for _, pattern in patterns])
@@ -73,6 +74,21 @@ def cells(held: Held) -> go.Figure:
     figure.update_layout(height=height, margin=margin, legend=legend, title=title, hovermode="closest", dragmode=False)
     figure.update_layout(plot_bgcolor="rgba(0,0,0,0)")
     return figure
+
+
+def cells_frame(held: Held) -> pd.DataFrame:
+    """One line per position that is held: text, token, the layers and hidden units, and whether it is padding."""
+    named: dict[bytes, str] = {}
+    lines = []
+    for text, at in np.argwhere(held.cells.any(0))[:MOST_LINES]:
+        column = held.cells[:, text, at]
+        layers = named.setdefault(column.tobytes(), held.named(tuple(int(layer) for layer in np.flatnonzero(column))))
+        token = "" if held.tokens is None else held.tokens[text][at]
+        padding = not held.real[text, at]
+        lines.append({"text": int(text), "position": int(at), "token": token, "layers": layers, "padding": padding})
+    frame = pd.DataFrame(lines, columns=["text", "position", "token", "layers", "padding"])
+    frame["hidden units"] = held.units_named
+    return frame
 
 
 def texts_shown(held: Held) -> tuple[int, ...]:

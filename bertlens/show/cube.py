@@ -205,7 +205,10 @@ def _units(figure: go.Figure, held: Held) -> None:
                 yaxis="y3",
             )
         )
-    ticks = sorted({0, held.units - 1, *((held.hidden[0], held.hidden[-1]) if held.hidden else ())})
+    ticks = list(dict.fromkeys([*held.hidden[:1], *held.hidden[-1:]]))
+    ticks += [end for end in (0, held.units - 1) if all(abs(end - tick) > held.units // 16 for tick in ticks)]
+    if len(ticks) > 1 and abs(ticks[1] - ticks[0]) <= held.units // 16:
+        del ticks[1]  # they would be written over one another
     figure.update_layout(
         barmode="overlay",
         xaxis3={"domain": [0.87, 0.92], "visible": False, "fixedrange": True, "anchor": "y3"},
