@@ -13,7 +13,7 @@ from bertlens.errors import BertlensError
 from bertlens.run.inputs import Inputs
 from bertlens.run.outputs import forward
 
-MOST_BYTES = 512 * 2**20
+MOST_BYTES = 256 * 2**20
 """Memory that all states of one capture may take; more texts than fit are left out, and it is said how many."""
 
 

@@ -1,0 +1,115 @@
+"""Sets: which cells each element of a tensor depends on, as one number per element.
+
+A tensor of 64 texts has millions of elements, and most of them share their set with their neighbours. So a set is a number
+(0 the empty set, 1 … size the single cells, larger numbers unions), and an array of such numbers keeps length 1 along every
+axis on which nothing changes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+MOST_SETS = 50_000
+"""Different sets that one operation may make; beyond that everything it touches becomes one set, and `exact` False."""
+
+
+class Sets:
+    """The sets of cells of one evaluation; `size` cells exist, numbered from 0."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.exact = True
+        self._unions: list[np.ndarray] = []
+        self._known: dict[bytes, int] = {}
+
+    def held(self, labels: np.ndarray) -> np.ndarray:
+        """(size,) True for each cell that is in any of the sets."""
+        held = np.zeros(self.size, dtype=bool)
+        numbers = labels.ravel() if labels.size < 4 * self.size else np.unique(labels)
+        single = numbers[(numbers > 0) & (numbers <= self.size)]
+        held[single - 1] = True
+        for number in set(numbers[numbers > self.size].tolist()):
+            held[self._unions[number - self.size - 1]] = True
+        return held
+
+    def union(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """Element by element; the shapes broadcast."""
+        if left is right or not right.any():
+            return np.broadcast_to(left, np.broadcast_shapes(left.shape, right.shape))
+        if not left.any():
+            return np.broadcast_to(right, np.broadcast_shapes(left.shape, right.shape))
+        left, right = np.broadcast_arrays(left, right)
+        if np.array_equal(left, right):
+            return left
+        base = self.size + len(self._unions) + 1
+        pairs, back = np.unique(left * base + right, return_inverse=True)
+        if len(pairs) > MOST_SETS:
+            return self._everything(left, right)
+        numbers = [self._joined({pair // base, pair % base}) for pair in pairs.tolist()]
+        return np.array(numbers, dtype=np.int64)[back].reshape(left.shape)
+
+    def along(self, labels: np.ndarray, axis: int) -> np.ndarray:
+        """The union along one axis, which keeps length 1."""
+        if labels.shape[axis] == 1:
+            return labels
+        moved = np.moveaxis(labels, axis, -1)
+        rows = np.ascontiguousarray(moved).reshape(math.prod(moved.shape[:-1]), moved.shape[-1])
+        if not rows.size:
+            return np.zeros_like(labels, shape=(*labels.shape[:axis], 1, *labels.shape[axis + 1 :]))
+        if len(rows) > MOST_SETS:
+            joined = self._everything(rows[:, :1], rows)[:, 0]
+        else:
+            done: dict[bytes, int] = {}
+            for row in rows:
+                key = row.tobytes()
+                if key not in done:
+                    done[key] = self._joined(np.unique(row).tolist())
+            joined = np.array([done[row.tobytes()] for row in rows], dtype=np.int64)
+        return np.expand_dims(joined.reshape(moved.shape[:-1]), axis)
+
+    def up_to(self, labels: np.ndarray, axis: int, length: int) -> np.ndarray:
+        """At each place the union of everything up to it, as a cumulative sum depends on it; the axis has `length` places."""
+        pieces = [np.take(labels, [0], axis)]
+        if labels.shape[axis] == 1:
+            return labels
+        for at in range(1, length):
+            pieces.append(self.union(pieces[-1], np.take(labels, [at], axis)))
+        return np.concatenate(pieces, axis)
+
+    def _everything(self, *labels: np.ndarray) -> np.ndarray:
+        self.exact = False
+        numbers = np.unique(np.concatenate([one.ravel() for one in labels])).tolist()
+        return np.full(np.broadcast_shapes(*(one.shape for one in labels)), self._joined(numbers), dtype=np.int64)
+
+    def _joined(self, numbers: Iterable[int]) -> int:
+        """The number of the union of some sets."""
+        wanted = sorted(number for number in numbers if number)
+        if len(wanted) < 2:
+            return wanted[0] if wanted else 0
+        parts = [np.array([n - 1 for n in wanted if n <= self.size], dtype=np.int64)]
+        parts += [self._unions[n - self.size - 1] for n in wanted if n > self.size]
+        cells = np.unique(np.concatenate(parts)) if len(parts) > 1 else parts[0]
+        key = cells.tobytes()
+        if key not in self._known:
+            self._unions.append(cells)
+            self._known[key] = self.size + len(self._unions)
+        return self._known[key]
+
+
+def compressed(labels: np.ndarray) -> np.ndarray:
+    """Length 1 along every axis on which nothing changes."""
+    for axis in range(labels.ndim):
+        if labels.shape[axis] > 1:
+            first = np.take(labels, [0], axis)
+            if (labels == first).all():
+                labels = first
+    return labels
+
+
+def spread(labels: np.ndarray, shape: tuple[int, ...], axes: Iterable[int] | None = None) -> np.ndarray:
+    """Full length again along some axes, or along all of them."""
+    wanted = range(len(shape)) if axes is None else set(axes)
+    return np.broadcast_to(labels, tuple(shape[at] if at in wanted else labels.shape[at] for at in range(len(shape))))

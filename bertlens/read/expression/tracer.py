@@ -1,0 +1,140 @@
+"""Tracer: computes a value with PyTorch or numpy and follows its cells, for one evaluation of one expression."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from bertlens.read.capture import Capture
+from bertlens.read.expression.axes import UNNAMED, Axis, axis
+from bertlens.read.expression.budget import Budget
+from bertlens.read.expression.cells import Cells
+from bertlens.read.expression.explanation import Event
+from bertlens.read.expression.sets import Sets, compressed
+from bertlens.read.expression.values import Traced, form_of, raw
+
+REFUSALS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    NotImplementedError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What PyTorch and numpy raise at input they refuse."""
+
+Place = tuple[int, int, int, int]
+
+
+class Refused(Exception):
+    """PyTorch, numpy or Python would refuse this: their own words, and ours about what was got and expected."""
+
+    def __init__(self, message: str, words: str = "") -> None:
+        self.message, self.words = message, words
+        super().__init__(message)
+
+
+class Tracer:
+    """One evaluation: its cells, its budget, what it noticed, and where in the text it is."""
+
+    def __init__(self, capture: Capture) -> None:
+        self.capture = capture
+        self.cells = Cells(capture)
+        self.budget = Budget()
+        self.events: list[Event] = []
+        self.place: Place = (1, 0, 1, 0)
+        self.texts: Mapping[str, str] = {}
+        self.grad_off = False
+
+    def note(self, kind: str, **facts: Any) -> None:
+        """Something that can be judged happened at the part that is being evaluated."""
+        self.events.append(Event(kind, self.place, {**self.texts, **facts}))
+
+    def real(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call PyTorch or numpy with real values; what they refuse becomes `Refused` with their own words.
+
+        Tensors of the capture go in as they are: no operation of the language writes into its operands.
+        """
+        try:
+            with torch.no_grad(), np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return function(*map(raw, args), **{name: raw(value) for name, value in kwargs.items()})
+        except REFUSALS as error:
+            line = str(error).strip().splitlines()
+            raise Refused(f"{type(error).__name__}: {line[0][:300] if line else ''}") from None
+
+    def made(
+        self,
+        value: Any,
+        axes: Sequence[Axis],
+        where: np.ndarray,
+        unit: np.ndarray,
+        operands: Sequence[Any],
+        reduced: Sequence[tuple[str, str]] = (),
+        form: str = "",
+    ) -> Traced:
+        """A result with its cells; sources and reductions are those of its operands, and what this operation adds."""
+        if not isinstance(value, torch.Tensor):
+            value = np.asarray(value)
+        traced = [operand for operand in operands if isinstance(operand, Traced)]
+        sources = frozenset().union(*(operand.sources for operand in traced))
+        before = [one for operand in traced for one in operand.reduced]
+        shape = tuple(value.shape)
+        return Traced(
+            value,
+            form or form_of(value),
+            fitted(axes, shape),
+            _checked(where, shape),
+            _checked(unit, shape),
+            sources,
+            tuple(dict.fromkeys([*before, *reduced])),
+            self.grad(value, traced),
+        )
+
+    def grad(self, value: Any, operands: Sequence[Traced]) -> bool | None:
+        """Whether a result hangs on autograd: integers never do, nothing does under no_grad, and else its operands decide."""
+        if self.grad_off or not isinstance(value, torch.Tensor) or not value.is_floating_point():
+            return False
+        grads = {operand.grad for operand in operands}
+        return True if True in grads else None if None in grads else False
+
+    def constant(self, value: Any, form: str = "") -> Traced:
+        """A value that comes from no tensor of the model."""
+        value = value if isinstance(value, torch.Tensor) else np.asarray(value)
+        nothing = np.zeros((1,) * value.ndim, np.int64)
+        return Traced(value, form or form_of(value), fitted((), tuple(value.shape)), nothing, nothing)
+
+    def traced(self, value: Any) -> Traced:
+        """A value as a traced one: numbers, and lists of numbers and arrays, as numpy has them."""
+        return value if isinstance(value, Traced) else self.constant(np.asarray(raw(value)), "number")
+
+    def both(self) -> tuple[tuple[str, Sets], tuple[str, Sets]]:
+        """The two kinds of sets that are followed, by the name they have in `Traced`."""
+        return (("where", self.cells.where), ("unit", self.cells.unit))
+
+
+def fitted(axes: Sequence[Axis], shape: tuple[int, ...]) -> tuple[Axis, ...]:
+    """Axes with the lengths that a result has; where names are missing the axis is unnamed."""
+    if len(axes) != len(shape):
+        return tuple(axis(UNNAMED, size) for size in shape)
+    sized = zip(axes, shape, strict=True)
+    return tuple(one if _length(one) == size else Axis(((one.name, size),)) for one, size in sized)
+
+
+def _length(one: Axis) -> int:
+    product = 1
+    for _, size in one.factors:
+        product *= size
+    return product
+
+
+def _checked(labels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Labels that fit a result, as short as they can be."""
+    assert labels.ndim == len(shape), "labels lost an axis"
+    assert all(have in (1, want) for have, want in zip(labels.shape, shape, strict=True)), "labels of another length"
+    return compressed(labels)
