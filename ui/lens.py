@@ -14,6 +14,7 @@ from ui.frame import Page
 
 if TYPE_CHECKING:
     from bertlens.judge.expression import Explained
+
     from bertlens.judge.findings import Finding
     from bertlens.read.capture import Capture
     from bertlens.show.held import Held
@@ -207,7 +208,10 @@ def _steps(found: Explained, capture: Capture) -> None:
         selection_mode="single-row",
         key=f"table_steps_{hash((found.expression, len(steps))):x}",
         height=min(38 + 35 * len(frame), 360),
-        column_config={"part": st.column_config.TextColumn(width="medium"), "holds": st.column_config.TextColumn(width="large")},
+        column_config={
+            "part": st.column_config.TextColumn(width="medium"),
+            "holds": st.column_config.TextColumn(width="large"),
+        },
     )
     with st.container(horizontal=True):
         blocks.download("Steps (CSV)", "bertlens-steps.csv", lambda: frame.to_csv(index=False), "text/csv")
