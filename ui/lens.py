@@ -74,7 +74,7 @@ def _examples(question: str, examples: dict[str, str]) -> None:
         if st.session_state[key] is not None:
             put(examples[st.session_state[key]])
 
-    st.pills(question, list(examples), key=key, on_change=take, format_func=blocks.plain)
+    st.pills(question, list(examples), key=key, on_change=take, format_func=blocks.plain, wrap=True)
 
 
 def _quoted(expression: str) -> str:
@@ -126,7 +126,7 @@ def _result(found: Explained, capture: Capture) -> None:
     """The verdict, what is wrong, and beside it the cube; then token by token."""
     from bertlens.show import cells, cube, held
 
-    left, right = st.columns([3, 2], gap="medium")
+    left, right = st.columns([5, 4], gap="medium")
     failure, step = found.failure, found.result
     with left:
         blocks.sentence(found)

@@ -15,14 +15,14 @@ MOST_TEXTS, MOST_TOKENS, MOST_PATTERNS, LONGEST, MOST_LINES = 8, 48, 4, 12, 20_0
 FREE, HELD, PADDING, HELD_PADDING, PART = range(5)
 LOOK = {
     HELD: ("held", "#0072B2", "circle", "#FFFFFF"),
-    HELD_PADDING: ("held, and padding", "#D55E00", "x", "#FFFFFF"),
+    HELD_PADDING: ("held padding", "#D55E00", "x", "#FFFFFF"),
     PART: ("held in part", "#56B4E9", "circle-open", "#10222E"),
     FREE: ("not held", "rgba(128,128,128,0.28)", "", ""),
-    PADDING: ("padding, not held", "rgba(128,128,128,0.10)", "line-ne-open", "rgba(128,128,128,0.9)"),
+    PADDING: ("padding", "rgba(128,128,128,0.10)", "line-ne-open", "rgba(128,128,128,0.9)"),
 }
 """What stands at a cell: its name, its colour, the mark in it and the colour of the mark."""
 
-ROW, LABELS, LEGEND, LETTER, ROOM = 24, 60, 60, 6, 800
+ROW, LABELS, LEGEND, LETTER, ROOM = 24, 58, 72, 6, 800
 """Pixels: a row of a strip, the tokens written below it, the legend; a letter, and the line that is there for all tokens."""
 
 BARE = {"showgrid": False, "zeroline": False, "showline": False, "ticks": "", "fixedrange": True}
@@ -177,13 +177,13 @@ def _legend(figure: go.Figure) -> None:
 
 
 def _title(held: Held, names: list[str]) -> str:
-    if len(names) != 1:
-        return f"{held.units_named} of the cells that are lit".capitalize()
+    units = held.units_named
     if not held.patterns:
         return "No cell of the hidden states is held"
-    same = ", the same cells in each" if len(held.patterns[0][0]) > 1 else ""
-    title = f"{names[0]}{same}: {held.units_named} of what is lit"
-    return title[0].upper() + title[1:]
+    if len(names) > 1:
+        return units[0].upper() + units[1:]
+    same = " (the same cells in each)" if len(held.patterns[0][0]) > 1 else ""
+    return f"{names[0][0].upper()}{names[0][1:]}{same}, {units}"
 
 
 def word(held: Held, text: int, at: int) -> str:

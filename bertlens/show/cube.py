@@ -40,6 +40,11 @@ def cube(held: Held) -> go.Figure:
     places = [(at % across * 2.1, -(at // across) * 2.1) for at in range(len(patterns))]
     for (layers, lit), place in zip(patterns, places, strict=True):
         _block(figure, held, lit, place, deep, held.named(layers) if len(patterns) > 1 else "")
+    for axis, name, anchor in (("", "layers", "left"), ("3", "hidden units", "right")):
+        corner = {"xref": f"x{axis} domain", "yref": f"y{axis} domain", "x": 0 if anchor == "left" else 1, "y": 1}
+        figure.add_annotation(
+            **corner, text=name, xanchor=anchor, yanchor="bottom", yshift=8, showarrow=False, font={"size": 12}
+        )
     kinds = {box[0] for _, lit in patterns for box in boxes(held, lit)}
     for kind in sorted(kinds):
         name, colour, *_ = LOOK[kind]
@@ -47,11 +52,11 @@ def cube(held: Held) -> go.Figure:
         figure.add_trace(go.Scatter(x=[None], y=[None], xaxis="x2", yaxis="y2", name=name, mode="markers", marker=marker))
     bare = {"visible": False, "fixedrange": True}
     figure.update_layout(
-        xaxis2={**bare, "domain": [0.18, 0.82], "anchor": "y2", "constrain": "domain"},
+        xaxis2={**bare, "domain": [0.1, 0.88], "anchor": "y2", "constrain": "domain"},
         yaxis2={**bare, "anchor": "x2", "scaleanchor": "x2", "constrain": "domain"},
         height=SIZE if len(patterns) == 1 else SIZE + 150,
-        margin={"l": 10, "r": 10, "t": 34, "b": 8},
-        legend={"orientation": "h", "yanchor": "bottom", "y": -0.06, "x": 0.22, "itemclick": False, "itemdoubleclick": False},
+        margin={"l": 10, "r": 10, "t": 40, "b": 8},
+        legend={"orientation": "h", "yanchor": "bottom", "y": -0.06, "x": 0.12, "itemclick": False, "itemdoubleclick": False},
         hovermode="closest",
         dragmode=False,
         plot_bgcolor="rgba(0,0,0,0)",
@@ -170,11 +175,10 @@ def _ladder(figure: go.Figure, held: Held) -> None:
     ticks = [index for index in range(len(lit)) if index % step == 0 or lit[index]]
     _bar(figure, lit[:, None], said, "layers", "")
     figure.update_layout(
-        xaxis={"domain": [0, 0.07], "visible": False, "fixedrange": True},
+        xaxis={"domain": [0, 0.05], "visible": False, "fixedrange": True},
         yaxis={
             "tickvals": ticks,
             "ticktext": [f"<b>{names[index]}</b>" if lit[index] else names[index] for index in ticks],
-            "title": {"text": "" if len(lit) == 1 else "layers", "standoff": 4},
             "showgrid": False,
             "zeroline": False,
             "ticks": "",
@@ -211,14 +215,13 @@ def _units(figure: go.Figure, held: Held) -> None:
         del ticks[1]  # they would be written over one another
     figure.update_layout(
         barmode="overlay",
-        xaxis3={"domain": [0.87, 0.92], "visible": False, "fixedrange": True, "anchor": "y3"},
+        xaxis3={"domain": [0.92, 0.97], "visible": False, "fixedrange": True, "anchor": "y3"},
         yaxis3={
             "range": [0, held.units],
             "anchor": "x3",
             "side": "right",
             "tickvals": [tick + 0.5 for tick in ticks],
             "ticktext": list(map(str, ticks)),
-            "title": {"text": "hidden units", "standoff": 2},
             "showgrid": False,
             "zeroline": False,
             "ticks": "",
