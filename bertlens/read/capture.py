@@ -27,13 +27,15 @@ class Capture:
         the rest was not returned.
     last_hidden_state : (batch, tokens, hidden).
     pooler_output : (batch, hidden), or None.
-    inputs : name -> (batch, tokens), int64, as passed to the model.
+    inputs : name -> (batch, tokens), int64, as passed to the model, and the attention mask that the tokenizer returned where
+        none was passed.
     tokens : the token strings of each row, padding included; None where no tokenizer is known.
     real : (batch, tokens), 1 on tokens of a text and 0 on padding; None where it is not known.
     cls, sep : the strings of the special tokens, "" where there is none.
     special : (batch, tokens), 1 on special tokens; None where it is not known.
     fields : the keys of the model's output, in their order.
     given : how many texts there were; the first of them are in the capture.
+    checkpoint : the `Checkpoint` that ran, None for outputs from elsewhere.
     wanted_grad : True or False where it is known whether the outputs hang on autograd, None where it is not.
     """
 
@@ -49,6 +51,7 @@ class Capture:
     fields: tuple[str, ...]
     given: int
     wanted_grad: bool | None = None
+    checkpoint: Any = None
 
     @property
     def layers(self) -> int:
@@ -97,7 +100,7 @@ def capture(inputs: Inputs) -> Capture:
         hidden_states=states,
         last_hidden_state=states[-1] if torch.equal(states[-1], last) else last,
         pooler_output=None if pooler is None else pooler.cpu(),
-        inputs=batch.tensors,
+        inputs={"attention_mask": batch.real, **batch.tensors},
         tokens=tuple(tuple(tokenizer.convert_ids_to_tokens(row)) for row in batch.tensors["input_ids"].tolist()),
         real=batch.real,
         special=batch.special,
@@ -105,6 +108,7 @@ def capture(inputs: Inputs) -> Capture:
         sep=tokenizer.sep_token or "",
         fields=("last_hidden_state", *(() if pooler is None else ("pooler_output",)), "hidden_states"),
         given=len(inputs.tokens),
+        checkpoint=checkpoint,
     )
 
 

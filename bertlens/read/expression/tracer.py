@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,11 @@ import torch
 
 from bertlens.read.capture import Capture
 from bertlens.read.expression.axes import UNNAMED, Axis, axis
-from bertlens.read.expression.budget import Budget
+from bertlens.read.expression.budget import Budget, OverBudget
 from bertlens.read.expression.cells import Cells
-from bertlens.read.expression.explanation import Event
+from bertlens.read.expression.errors import ExpressionError, Place
+from bertlens.read.expression.explanation import Event, Provenance
+from bertlens.read.expression.provenance import Gathered
 from bertlens.read.expression.sets import Sets, compressed
 from bertlens.read.expression.values import Traced, form_of, raw
 
@@ -28,7 +32,26 @@ REFUSALS = (
 )
 """What PyTorch and numpy raise at input they refuse."""
 
-Place = tuple[int, int, int, int]
+MOST_EVENTS = 3
+"""Times that the same is noted at one place."""
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """How a value looked when something happened to it."""
+
+    axes: tuple[str, ...]
+    shape: tuple[int, ...]
+    form: str
+    rank: int
+    reduced: tuple[tuple[str, str], ...]
+    grad: bool | None
+    gathered: Gathered
+
+    @property
+    def provenance(self) -> Provenance:
+        """The cells it held."""
+        return self.gathered.told()
 
 
 class Refused(Exception):
@@ -50,10 +73,53 @@ class Tracer:
         self.place: Place = (1, 0, 1, 0)
         self.texts: Mapping[str, str] = {}
         self.grad_off = False
+        self.full_name = ""
+        self._noted: Counter[tuple[str, Place]] = Counter()
+
+    @property
+    def called(self) -> str:
+        """The last part of the name of the operation that is being carried out."""
+        return self.full_name.rpartition(".")[2]
+
+    def called_in(self, module: str) -> bool:
+        """Whether that operation is a function of a module."""
+        return self.full_name.startswith(module + ".")
+
+    def at(self, place: Place, **texts: Any) -> None:
+        """The part that is being evaluated now, and the texts of its operands."""
+        self.place, self.texts = place, texts
+
+    def budget_at(self, place: Place, source: str) -> None:
+        """One more part is evaluated."""
+        try:
+            self.budget.step()
+        except OverBudget as over:
+            what, do = "this would take too long", "take fewer texts, layers or rounds"
+            raise ExpressionError(what, got=over.got, expected=over.expected, do=do, place=place, source=source) from None
 
     def note(self, kind: str, **facts: Any) -> None:
-        """Something that can be judged happened at the part that is being evaluated."""
-        self.events.append(Event(kind, self.place, {**self.texts, **facts}))
+        """Something that can be judged happened at the part that is being evaluated; of a loop the first rounds are enough."""
+        self._noted[kind, self.place] += 1
+        if self._noted[kind, self.place] <= MOST_EVENTS:
+            seen = {name: self._seen(value) for name, value in facts.items()}
+            self.events.append(Event(kind, self.place, {**self.texts, **seen}))
+
+    def _seen(self, value: Any) -> Any:
+        """What is kept of a value: its looks and its provenance, not its elements."""
+        if isinstance(value, Traced):
+            return Seen(tuple(one.name for one in value.axes), value.shape, value.form, value.rank, value.reduced,
+                        value.grad, Gathered(self.cells).add([value]))  # fmt: skip
+        return tuple(self._seen(one) for one in value) if isinstance(value, tuple) else value
+
+    def check_forms(self, name: str, arguments: Sequence[Any]) -> None:
+        """PyTorch's functions take no numpy arrays, except those that make tensors of them."""
+        makes = ("torch.tensor", "torch.as_tensor", "torch.from_numpy", "torch.FloatTensor", "torch.LongTensor")
+        if name.split(".")[0] in ("torch", "F") and name not in makes:
+            for one in arguments:
+                if isinstance(one, Traced) and one.form in ("array", "list") and one.shape:
+                    kind = {"array": "numpy.ndarray", "list": "list"}[one.form]
+                    self.note("form", form=one.form)
+                    raise Refused(f"TypeError: {name}(): argument must be Tensor, not {kind}", "torch.from_numpy(…) first")
 
     def real(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call PyTorch or numpy with real values; what they refuse becomes `Refused` with their own words.
@@ -83,7 +149,8 @@ class Tracer:
             value = np.asarray(value)
         traced = [operand for operand in operands if isinstance(operand, Traced)]
         sources = frozenset().union(*(operand.sources for operand in traced))
-        before = [one for operand in traced for one in operand.reduced]
+        top = max((operand.rank for operand in traced), default=0)
+        before = [one for operand in traced if operand.rank == top for one in operand.reduced]
         shape = tuple(value.shape)
         return Traced(
             value,
@@ -110,8 +177,22 @@ class Tracer:
         return Traced(value, form or form_of(value), fitted((), tuple(value.shape)), nothing, nothing)
 
     def traced(self, value: Any) -> Traced:
-        """A value as a traced one: numbers, and lists of numbers and arrays, as numpy has them."""
-        return value if isinstance(value, Traced) else self.constant(np.asarray(raw(value)), "number")
+        """A value as a traced one; Python's numbers come as numbers, lists of numbers as arrays.
+
+        Raises
+        ------
+        Refused
+            For what is neither.
+        """
+        if isinstance(value, Traced):
+            return value
+        if isinstance(value, (bool, int, float)):
+            return self.constant(np.asarray(value), "number")
+        if isinstance(value, (list, tuple)) and value:
+            made = self.real(np.asarray, value)
+            if made.dtype.kind in "biuf":
+                return self.constant(made, "array")
+        raise Refused(f"TypeError: expected a tensor or a number, got {type(value).__name__.lower()}")
 
     def both(self) -> tuple[tuple[str, Sets], tuple[str, Sets]]:
         """The two kinds of sets that are followed, by the name they have in `Traced`."""

@@ -53,7 +53,9 @@ def counted(t: Tracer, first: Any, /, *others: Any, dtype: Any = None, device: A
     """Numbers in steps, or ones on a diagonal."""
     numbers = [abs(float(raw(one))) for one in (first, *others)]
     step = numbers[2] if len(numbers) > 2 and t.called == "arange" and numbers[2] else 1
-    length = numbers[0] ** 2 if t.called == "eye" and len(numbers) == 1 else numbers[0] * (numbers[1] if t.called == "eye" else 1)
+    length = (
+        numbers[0] ** 2 if t.called == "eye" and len(numbers) == 1 else numbers[0] * (numbers[1] if t.called == "eye" else 1)
+    )
     if t.called == "linspace":
         length = numbers[2] if len(numbers) > 2 else 100
     elif t.called == "arange":

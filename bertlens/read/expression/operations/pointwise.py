@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from dataclasses import replace
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 from bertlens.read.expression.axes import UNNAMED, Axis, axis
 from bertlens.read.expression.operations.registry import LEGAL
 from bertlens.read.expression.sets import compressed
-from bertlens.read.expression.tracer import Tracer
+from bertlens.read.expression.tracer import Refused, Tracer
 from bertlens.read.expression.values import Traced
 
 DROWNS = 1e4
@@ -67,7 +68,10 @@ def pointwise(t: Tracer, value: Any, operands: Sequence[Any], *, how: str = "") 
                 seen = _seen(operand, getattr(operand, name), operands, value, how)
                 joined = sets.union(joined, _aligned(seen, len(shape)))
         labels[name] = joined
-    return t.made(value, _broadcast_axes(traced, shape), labels["where"], labels["unit"], operands)
+    made = t.made(value, _broadcast_axes(traced, shape), labels["where"], labels["unit"], operands)
+    # x / x.norm(dim=1, keepdim=True) still has the axis over which its divisor was reduced
+    left = {name for one in made.axes for name in one.names}
+    return replace(made, reduced=tuple(one for one in made.reduced if one[0] not in left or len(traced) == 1))
 
 
 def _seen(operand: Traced, labels: np.ndarray, operands: Sequence[Any], value: Any, how: str) -> np.ndarray:
@@ -129,7 +133,12 @@ def _broadcast_axes(traced: Sequence[Traced], shape: tuple[int, ...]) -> list[Ax
 def arithmetic(t: Tracer, name: str, left: Any, right: Any) -> Traced:
     """An operator between two values of which one is traced."""
     _afford(t, left, right)
-    value = t.real(ARITHMETIC[name], left, right)
+    try:
+        value = t.real(ARITHMETIC[name], left, right)
+    except Refused:
+        t.note("broadcast", left=left, right=right)
+        raise
+    t.note("pointwise", left=left, right=right)
     plain = not isinstance(value, (torch.Tensor, np.ndarray, np.generic))
     how = {"sub": "add", "bitwise_and": "mul", "logical_and": "mul"}.get(name, name)
     found = pointwise(t, np.asarray(value) if plain else value, (left, right), how=how)

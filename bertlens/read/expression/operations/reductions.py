@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from bertlens.read.expression.operations.pointwise import DROWNS
 from bertlens.read.expression.operations.registry import LEGAL, operation
 from bertlens.read.expression.tracer import Refused, Tracer
 from bertlens.read.expression.values import Record, Traced
@@ -60,8 +60,22 @@ def reduce(
     else:
         found = _reduced(t, value, how, x, dims, keep)
     first = found.items[0] if isinstance(found, Record) else found
-    t.note("reduce", how=how, x=x, dims=dims, keep=keep, result=first)
+    t.note("reduce", how=how, x=x, dims=dims, keep=keep, result=first, single=_single(t, x), ignored=_ignored(how, x))
     return found
+
+
+def _single(t: Tracer, x: Traced) -> bool:
+    """Whether every element is one cell of the model's tensors, so that the reduction is the first thing that mixes."""
+    return bool(x.where.max(initial=0) <= t.cells.size and x.unit.max(initial=0) <= t.cells.unit.size)
+
+
+def _ignored(how: str, x: Traced) -> bool:
+    """Whether a maximum or minimum can never choose the elements behind which there is no cell, such as -1e9 on padding."""
+    empty = np.broadcast_to((x.where == 0) & (x.unit == 0), x.shape)
+    if how not in ("max", "min") or not empty.any():
+        return False
+    filled = np.asarray(x.value)[empty]
+    return bool((filled <= -DROWNS).all() if how == "max" else (filled >= DROWNS).all())
 
 
 def _arguments(x: Traced, dim: Any, keep: bool, options: dict[str, Any]) -> dict[str, Any]:
@@ -222,10 +236,10 @@ def sort(t: Tracer, input: Any, /, dim: int = -1, descending: bool = False, *, a
     dim = dim if axis is None else axis
     dims = dims_of(x, dim)
     if x.form == "array":
-        return mix(t, t.real(np.argsort if t.name_ends("argsort") else np.sort, x, axis=dim), x, dims)
+        return mix(t, t.real(getattr(np, t.called), x, axis=dim), x, dims)
     value = t.real(torch.sort, x, dim=dim, descending=descending)
     items = tuple(mix(t, one, x, dims) for one in value)
-    return items[1] if t.name_ends("argsort") else Record(("values", "indices"), items)
+    return items[1] if t.called == "argsort" else Record(("values", "indices"), items)
 
 
 @operation("torch.topk", "tensor.topk")
@@ -261,5 +275,4 @@ def _enter() -> None:
         LEGAL[f"torch.{name}"] = LEGAL[f"tensor.{name}"] = partial(_mixer, name)
 
 
-_ = operator
 _enter()

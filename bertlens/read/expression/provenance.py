@@ -1,0 +1,95 @@
+"""Provenance: from sets of cells to texts, tokens, layers and hidden units."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from bertlens.read.expression.cells import INPUTS, Cells
+from bertlens.read.expression.explanation import Provenance
+from bertlens.read.expression.values import STATES, Traced
+
+
+class Gathered:
+    """What has been held at one place of an expression, over all times it was evaluated."""
+
+    def __init__(self, cells: Cells) -> None:
+        self.cells = cells
+        self.where = np.zeros(cells.where.size, dtype=bool)
+        self.unit = np.zeros(cells.unit.size, dtype=bool)
+        self.sources: frozenset[str] = frozenset()
+        self.reduced: tuple[tuple[str, str], ...] = ()
+
+    def add(self, traced: Sequence[Traced]) -> Gathered:
+        """More values; of values with states and values without, those with states are told."""
+        for one in traced:
+            self.where |= self.cells.where.held(one.where)
+            self.unit |= self.cells.unit.held(one.unit)
+            self.sources |= one.sources
+            self.reduced = tuple(dict.fromkeys([*self.reduced, *one.reduced]))
+        return self
+
+    def states(self) -> np.ndarray:
+        """(layers, batch, tokens): which states are held."""
+        return self.where[: self.cells.states].reshape(self.cells.shape)
+
+    def told(self, rows: tuple[tuple[int, ...], ...] = ()) -> Provenance:
+        """The provenance in words of the contract."""
+        grid, layers = self._positions()
+        texts = np.flatnonzero(grid.any(axis=1))
+        capture = self.cells.capture
+        if not self.sources & {"hidden_states"} and "pooler_output" in self.sources:
+            texts = np.flatnonzero(self._pooled())
+        tokens = np.flatnonzero(grid.any(axis=0))
+        real = capture.real
+        padding = None if real is None else int((grid & (np.asarray(real) == 0)).sum())
+        hidden = np.flatnonzero(self.unit)
+        return Provenance(
+            sources=tuple(sorted(self.sources, key=_order)),
+            texts=tuple(texts.tolist()),
+            tokens=tuple(tokens.tolist()),
+            layers=layers,
+            hidden=tuple(hidden.tolist()),
+            every_token=bool(len(tokens)) and bool(grid[texts].all()),
+            every_hidden=bool(len(hidden)) and len(hidden) == capture.hidden,
+            reduced=tuple(dict.fromkeys(name for name, _ in self.reduced)),
+            how=self.reduced,
+            positions=int(grid.sum()),
+            padding=padding,
+            rows=rows,
+            exact=self.cells.where.exact and self.cells.unit.exact,
+        )
+
+    def _pooled(self) -> np.ndarray:
+        start = self.cells.states
+        return self.where[start : start + self.cells.capture.batch]
+
+    def _positions(self) -> tuple[np.ndarray, tuple[int, ...]]:
+        """(batch, tokens) of the states, or of the inputs where no state and no pooler output is in it; and the layers."""
+        states = self.states()
+        shape = self.cells.shape[1:]
+        if self.sources & STATES:
+            last = len(self.cells.capture.hidden_states) - 1
+            held = np.flatnonzero(states.any(axis=(1, 2))).tolist() if "hidden_states" in self.cells.capture.fields else []
+            return states.any(axis=0), tuple(dict.fromkeys(min(layer, last) for layer in held))
+        start = self.cells.states + self.cells.capture.batch
+        inputs = self.where[start:].reshape(len(INPUTS), *shape)
+        return inputs.any(axis=0), ()
+
+
+def _order(source: str) -> int:
+    return ("hidden_states", "pooler_output", *INPUTS).index(source)
+
+
+def rows_of(cells: Cells, x: Traced) -> tuple[tuple[int, ...], ...]:
+    """The texts in each place of the batch axis, where a value has one."""
+    at = next((at for at, one in enumerate(x.axes) if one.name == "batch"), None)
+    if at is None:
+        return ()
+    found = []
+    for place in range(x.shape[at]):
+        labels = x.where if x.where.shape[at] == 1 else np.take(x.where, [place], at)
+        piece = Traced(x.value, x.form, x.axes, labels, x.unit, x.sources)
+        found.append(Gathered(cells).add([piece]).told().texts)
+    return tuple(found)
