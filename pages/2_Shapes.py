@@ -49,6 +49,7 @@ def tensors(given: Page, condition: Condition) -> None:
             "what it is": [tensor.meaning for tensor in found],
         }
     )
+    st.subheader("Every tensor, in and out", anchor="tensors")
     last = next(tensor for tensor in found if tensor.name == "last_hidden_state")
     batch, tokens, hidden = last.shape
     st.info(
@@ -56,7 +57,6 @@ def tensors(given: Page, condition: Condition) -> None:
         f"`last_hidden_state[:, 0, :]`, of shape ({batch}, {hidden}); `last_hidden_state[0]` is all {tokens} tokens of text 0.",
         icon=":material/deployed_code:",
     )
-    st.subheader("Every tensor, in and out", anchor="tensors")
     blocks.table(frame, "bertlens-shapes")
     flag_pooler(given)
 

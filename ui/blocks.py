@@ -111,7 +111,7 @@ def findings(found: Sequence[Finding], carry_out: Callable[[Finding], None] | No
             if finding.remedy:
                 st.markdown(f"**Remedy.** {plain(finding.remedy)}")
             if finding.code:
-                st.code(finding.code, language="python")
+                st.code(finding.code, language="python", wrap_lines=True)
             if carry_out is not None:
                 carry_out(finding)
             with st.popover("Evidence", icon=":material/fact_check:"):

@@ -142,13 +142,15 @@ def _result(found: Explained, capture: Capture) -> None:
             st.caption(f":material/info: {blocks.plain(note)}")
     if step is None:
         return
-    lit = held.of_step(step, capture) if failure is not None else held.of_result(found.trace, capture)
+    lit = held.of_step(step, capture, found.expression) if failure is not None else held.of_result(found.trace, capture)
     if not lit.cells.any():
         sources = ", ".join(step.provenance.sources) or "no tensor of the model"
         right.caption(f"No cell of the hidden states is in it; it comes from {blocks.plain(sources)}.")
         return
     with right:
         st.plotly_chart(cube.cube(lit), key="figure_cube", config={"displayModeBar": False})
+        if failure is not None:
+            st.caption("What was there before it stopped.")
         _caption(lit, cube.left_out(lit))
     _strips(lit, "bertlens-cells")
     _caption(lit, cells.left_out(lit))
@@ -220,7 +222,7 @@ def _steps(found: Explained, capture: Capture) -> None:
     if not chosen or chosen[0] >= len(steps):
         return
     step = steps[chosen[0]]
-    lit = held.of_step(step, capture)
+    lit = held.of_step(step, capture, found.expression)
     with st.container(border=True):
         st.code(step.expression, language="python", wrap_lines=True)
         st.markdown(f"**{_shaped(step.axes, step.shape)}.** {blocks.plain(step.words)}")

@@ -156,7 +156,9 @@ def reload(page: Page) -> Reload:
     return _asked(page, "Loading twice", ("reload", texts), lambda progress: load_twice(page.name, texts, progress))
 
 
-def _asked(page: Page, what: str, values: Hashable, make: Callable[[Progress], T], keep: Callable[..., T] = memory.result) -> T:
+def _asked(
+    page: Page, what: str, values: Hashable, make: Callable[[Progress], T], keep: Callable[..., Any] = memory.result
+) -> T:
     """The answer from memory, or made now; cancelling leaves the page where it is."""
     answer = working((page.name, values), what, lambda progress: keep(page.name, values, lambda: make(progress)))
     if answer is None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bertlens.errors import BertlensError
 from bertlens.read.capture import Capture
+from bertlens.read.expression.errors import lines_of
+from bertlens.read.expression.evaluate import evaluate
 from bertlens.read.expression.explanation import Step, Trace
+from bertlens.read.expression.grammar import parse, segment
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,22 +87,43 @@ def of_result(trace: Trace, capture: Capture) -> Held:
     return _held(trace.cells, capture, () if result is None else result.provenance.hidden, exact=True)
 
 
-def of_step(step: Step, capture: Capture) -> Held:
-    """The cells of one step: its texts, tokens and layers; without padding where the count says that it holds none."""
+def of_step(step: Step, capture: Capture, expression: str = "") -> Held:
+    """The cells of one step of an expression.
+
+    Its texts, tokens and layers say which they are where it is one layer, with or without padding. Otherwise the part is
+    evaluated once more, by itself; a part of a loop or a function cannot be, and then more may be lit than is held.
+    """
     found = step.provenance
     cells = np.zeros((len(capture.hidden_states), capture.batch, capture.width), bool)
-    states = {"hidden_states", "last_hidden_state"} & set(found.sources)
-    if not (states and found.layers):
+    if not ({"hidden_states", "last_hidden_state"} & set(found.sources) and found.layers):
         return _held(cells, capture, (), exact=True)
     tokens = range(capture.width) if found.every_token else found.tokens
-    where = np.ix_(found.layers, found.texts, list(tokens))
-    cells[where] = True
-    exact = found.exact and int(cells.any(0).sum()) == found.positions
-    if not exact and found.padding == 0 and capture.real is not None:
-        bare = cells & capture.real.bool().numpy()
-        if int(bare.any(0).sum()) == found.positions:
-            cells, exact = bare, found.exact
-    return _held(cells, capture, found.hidden, exact=exact)
+    cells[np.ix_(found.layers, found.texts, list(tokens))] = True
+    bare = cells if capture.real is None else cells & capture.real.bool().cpu().numpy()
+    cells = bare if found.padding == 0 else cells
+    if found.exact and len(found.layers) == 1 and int(cells.any(0).sum()) == found.positions:
+        return _held(cells, capture, found.hidden, exact=True)
+    again = _evaluated(step, capture, expression) if expression else None
+    if again is not None:
+        return _held(again, capture, found.hidden, exact=found.exact)
+    return _held(cells, capture, found.hidden, exact=False)
+
+
+def _evaluated(step: Step, capture: Capture, expression: str) -> np.ndarray | None:
+    """The cells of a part evaluated by itself, after the lines before it; None where that gives something else."""
+    try:
+        tree = parse(expression)
+        own = [node.lineno for node in tree.body if node.lineno <= step.place[0]]
+        before = lines_of(expression)[: own[-1] - 1] if own else []
+        trace = evaluate("\n".join([*before, segment(expression, step.place)]), capture)
+    except BertlensError:
+        return None
+    result = trace.result
+    if result is None or trace.failure is not None or result.shape != step.shape:
+        return None
+    # the rows are named at the end of an expression only
+    same = replace(result.provenance, rows=()) == replace(step.provenance, rows=())
+    return trace.cells if same else None
 
 
 def _held(cells: np.ndarray, capture: Capture, hidden: tuple[int, ...], *, exact: bool) -> Held:

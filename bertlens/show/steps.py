@@ -14,13 +14,13 @@ def steps_frame(steps: Sequence[Step]) -> pd.DataFrame:
     lines = [
         {
             "part": step.expression,
-            "times": step.times,
             "axes": " × ".join(step.axes) or step.form,
             "shape": " × ".join(map(str, step.shape)),
+            "holds": step.words,
             "dtype": step.dtype,
             "memory, bytes": step.bytes,
-            "holds": step.words,
+            "times": step.times,
         }
         for step in steps
     ]
-    return pd.DataFrame(lines, columns=["part", "times", "axes", "shape", "dtype", "memory, bytes", "holds"])
+    return pd.DataFrame(lines, columns=["part", "axes", "shape", "holds", "dtype", "memory, bytes", "times"])

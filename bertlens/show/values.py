@@ -135,7 +135,7 @@ def bound_of(array: np.ndarray) -> float:
     sizes = np.abs(array[np.isfinite(array)].astype(float))
     if not sizes.size or not sizes.max():
         return 1.0
-    usual = float(np.percentile(sizes, 99.5))
+    usual = float(np.percentile(sizes, 98))
     return usual if usual and sizes.max() > 3 * usual else float(sizes.max())
 
 
@@ -153,7 +153,8 @@ def value_frame(trace: Trace, capture: Capture) -> pd.DataFrame:
     columns = names[-1][:MOST_CELLS]
     most = max(1, MOST_CELLS // len(columns)) if columns else 0
     flat = array.reshape(-1, array.shape[-1])[:most, : len(columns)]
-    frame = pd.DataFrame(flat, columns=[column.removeprefix("hidden unit ") for column in columns])
+    plain = axes[-1] not in ("tokens", "batch", "layers")  # those have names of their own, the others are counted
+    frame = pd.DataFrame(flat, columns=[column.rpartition(" ")[2] if plain else column for column in columns])
     heads = np.indices(array.shape[:-1]).reshape(array.ndim - 1, -1)[:, : len(flat)]
     for at in reversed(range(array.ndim - 1)):
         title = INDEX.get(axes[at], axes[at]) or f"index {at}"
