@@ -15,6 +15,7 @@ from bertlens.errors import BertlensError
 if TYPE_CHECKING:
     from bertlens.judge.expression import Explained
     from bertlens.judge.findings import Finding
+    from bertlens.read.capture import Capture
     from bertlens.read.slicing import Tensor
 
 HELP = "name the axes of every tensor, and say which texts, tokens and layers an expression holds"
@@ -62,12 +63,27 @@ def do(options: argparse.Namespace) -> int:
         )
         return 0
     capture = diagnose.capture(checkpoint, texts, condition=condition)
-    found = diagnose.explain(expression, capture)
+    found = _explained(expression, capture)
     if options.json:
         print(json.dumps(found.to_dict(), allow_nan=False))
     else:
         print(_in_words(found, capture.batch, capture.given))
     return 1 if found.verdict == "problem" else 0
+
+
+def _explained(expression: str, capture: Capture) -> Explained:
+    """The expression on these outputs; what is outside the language is said with its place and nearest form, on one line."""
+    from bertlens import diagnose
+    from bertlens.read.expression.errors import ExpressionError
+
+    try:
+        return diagnose.explain(expression, capture)
+    except ExpressionError as error:
+        line, column, *_ = error.place
+        nearest = error.suggestion if "\n" not in error.suggestion else ""
+        do = "; ".join(filter(None, [error.do, f"the nearest legal form is {nearest}" if nearest else ""]))
+        what = f"line {line}, column {column + 1}: {error.what}"
+        raise BertlensError(what, got=error.got, expected=error.expected, do=do) from None
 
 
 def _document(tensors: Sequence[Tensor], findings: Sequence[Finding]) -> dict[str, Any]:

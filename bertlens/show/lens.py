@@ -59,8 +59,6 @@ def lens_script(
     names = list(dict.fromkeys(node.id for node in ast.walk(tree) if isinstance(node, ast.Name)))
     lines = ["", "# your expression, on the outputs of this pass"]
     lines += [IMPORTS[name] for name in names if name in IMPORTS]
-    if "model" in names:
-        lines.append("model.config.output_hidden_states = True")
     lines += _stand_ins(names)
     lines += [f"{name} = {MEANING[name]}" for name in names if MEANING.get(name, name) != name]
     return "\n".join([script.rstrip("\n"), *lines, "", _valued(code, tree), TOLD])
