@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bertlens.diagnose import compare, index_or_slice, padding_sweep, shapes, where_they_part
+    from bertlens.diagnose import capture, check, compare, explain, index_or_slice, padding_sweep, shapes, where_they_part
     from bertlens.errors import BertlensError
     from bertlens.read.readout import Readout
     from bertlens.run.checkpoint import Checkpoint, load
@@ -25,8 +25,10 @@ __all__ = [
     "Checkpoint",
     "Condition",
     "Readout",
+    "capture",
     "check",
     "compare",
+    "explain",
     "index_or_slice",
     "load",
     "padding_sweep",

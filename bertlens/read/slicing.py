@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from bertlens.read.capture import Capture
 from bertlens.run.inputs import Inputs
 from bertlens.run.outputs import Outputs, forward
 from bertlens.run.variants import running
@@ -83,6 +84,19 @@ def tensors_of(inputs: Inputs) -> tuple[Tensor, ...]:
     if outputs.pooler_output is not None:
         found.append(_tensor("pooler_output", outputs.pooler_output, "out"))
     return (*found, _hidden_states(outputs, inputs.checkpoint.architecture.layers))
+
+
+def tensors_in(capture: Capture) -> tuple[Tensor, ...]:
+    """Every tensor of a capture, in and out."""
+    found = [_tensor(name, tensor, "in") for name, tensor in capture.inputs.items() if name in AXES]
+    found.append(_tensor("last_hidden_state", capture.last_hidden_state, "out"))
+    if capture.pooler_output is not None:
+        found.append(_tensor("pooler_output", capture.pooler_output, "out"))
+    if "hidden_states" in capture.fields:
+        dtype, shape = found[-1].dtype, (len(capture.hidden_states), *capture.last_hidden_state.shape)
+        size = sum(state.nbytes for state in capture.hidden_states)
+        found.append(Tensor("hidden_states", AXES["hidden_states"], shape, dtype, size, "out", MEANING["hidden_states"]))
+    return tuple(found)
 
 
 def _tensor(name: str, tensor: torch.Tensor, direction: str) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from typing import Any
 
 MOST_BYTES = 512 * 2**20
 """Memory of one value."""
@@ -21,14 +22,17 @@ MOST_SORTED = 20_000_000
 MOST_STEPS = 20_000
 """Parts of an expression that are evaluated, those in loops counted each time."""
 
-MOST_SECONDS = 5.0
+MOST_SECONDS = 2.0
 """Time of one expression, looked at between its parts."""
 
 LARGEST_NUMBER = 2**63 - 1
 """Whole numbers beyond it fit into no tensor."""
 
 LONGEST = 10_000
-"""Elements of a list, a tuple, a range or a string."""
+"""Elements of a list, a tuple, a range or a string, those of the lists in it counted too."""
+
+DEEPEST = 16
+"""Lists within each other."""
 
 
 class OverBudget(Exception):
@@ -74,6 +78,18 @@ class Budget:
         """This many elements are about to be sorted."""
         if count > MOST_SORTED:
             raise OverBudget(f"{count:,} elements to sort", f"at most {MOST_SORTED:,}")
+
+    def container(self, value: Any) -> None:
+        """A list or tuple is there: x = [x, x] has twice as many elements each time, and `for` each time one level more."""
+        waiting, count = [(value, 1)], 0
+        while waiting:
+            one, depth = waiting.pop()
+            if isinstance(one, (list, tuple)):
+                count += len(one)
+                self.length(count)
+                if depth > DEEPEST:
+                    raise OverBudget(f"more than {DEEPEST} lists within each other", f"at most {DEEPEST}")
+                waiting += [(item, depth + 1) for item in one if isinstance(item, (list, tuple))]
 
     def length(self, count: int) -> None:
         """A list, tuple, range or string of this length is about to be made."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from bertlens.read.expression.names import CLASSES, fields_of
 from bertlens.read.expression.operations.conversion import detach
 from bertlens.read.expression.operations.layers import Layer
 from bertlens.read.expression.operations.pointwise import arithmetic
-from bertlens.read.expression.operations.reductions import sequence_extreme
+from bertlens.read.expression.operations.reductions import sequence_extreme, to_array
 from bertlens.read.expression.operations.registry import LEGAL
 from bertlens.read.expression.tracer import Place, Refused, Tracer
 from bertlens.read.expression.values import Encoding, Fields, Function, Namespace, Stand, Traced, raw
@@ -41,19 +41,33 @@ def called(t: Tracer, function: Any, positional: list[Any], named: dict[str, Any
     if not isinstance(function, Function):
         kind = "module" if isinstance(function, Namespace) else containers._called(function)
         raise Refused(f"TypeError: '{kind}' object is not callable")
-    if function.name.split(".")[0] in ("list", "fields", "encoding", "stand"):
-        return _method(t, function, positional, named)
     if function.name in ORDINARY:
         return _bound(t, ORDINARY[function.name], function.name, positional, named, place, source)
+    if function.name.split(".")[0] in ("list", "fields", "encoding", "stand"):
+        return _method(t, function, positional, named)
     t.full_name = function.name
+    if function.name.startswith("np."):
+        positional = [_as_arrays(t, one) for one in positional]
+        named = {key: _as_arrays(t, one) for key, one in named.items()}
     arguments = positional if function.bound is None else [function.bound, *positional]
     return _bound(t, LEGAL[function.name], function.name, arguments, named, place, source)
+
+
+def _as_arrays(t: Tracer, value: Any) -> Any:
+    """What numpy makes of its arguments: tensors become arrays, where PyTorch lets them."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(_as_arrays(t, one) for one in value)
+    return to_array(t, value) if isinstance(value, Traced) and value.form == "tensor" else value
 
 
 def _bound(
     t: Tracer, call: Callable[..., Any], name: str, args: list[Any], named: dict[str, Any], place: Place, source: str
 ) -> Any:
     """Hold arguments against what an operation takes, before it sees them."""
+    for option in ("out", "inplace"):
+        if option in named:
+            what, do = "cannot write into a tensor that is there already", "assign the result to a name"
+            raise ExpressionError(what, got=f"{option}=", do=do, place=place, source=source)
     signature = _signature(call)
     try:
         bound = signature.bind(t, *args, **named)
@@ -245,8 +259,7 @@ ORDINARY: dict[str, Callable[..., Any]] = {
     "abs": _abs,
     "int": _number(int),
     "float": _number(float),
+    "bool": _number(bool),
     "print": _print,
 }
 """Python's own functions, as far as the language has them."""
-
-_ = Sequence

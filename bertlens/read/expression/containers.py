@@ -11,8 +11,8 @@ import numpy as np
 from bertlens.read.expression.budget import LARGEST_NUMBER, OverBudget
 from bertlens.read.expression.operations.joining import rows
 from bertlens.read.expression.operations.pointwise import ARITHMETIC
-from bertlens.read.expression.tracer import REFUSALS, Refused, Tracer
-from bertlens.read.expression.values import Encoding, Fields, Record, Stand, Traced, raw
+from bertlens.read.expression.tracer import REFUSALS, Refused, Tracer, said_by
+from bertlens.read.expression.values import Encoding, Fields, Record, Stand, Traced
 
 
 def items(t: Tracer, value: Any) -> list[Any]:
@@ -65,7 +65,8 @@ def entry(t: Tracer, whole: Any, index: Any) -> Any:
         case Encoding():
             if isinstance(index, str) and index in whole.items:
                 return whole.items[index]
-            raise Refused(f"KeyError: {raw(index)!r}", f"one of {', '.join(whole.items)}")
+            said = repr(index) if isinstance(index, (str, int)) else _called(index)
+            raise Refused(f"KeyError: {said}", f"one of {', '.join(whole.items)}")
         case Record():
             return _of_sequence(t, whole.items, index, "values and indices")
         case list() | tuple() | range() | str():
@@ -83,6 +84,9 @@ def _of_sequence(t: Tracer, whole: Any, index: Any, name: str) -> Any:
         kind = _called(index)
         t.note("sequence-index", of=name, index=kind, length=len(whole), tensors=_tensors(whole))
         of = "tuple" if isinstance(whole, tuple) else _called(whole)
+        if isinstance(whole, str):
+            t.note("string", value=whole)
+            raise Refused(f"TypeError: string indices must be integers, not '{kind}'")
         raise Refused(f"TypeError: {of} indices must be integers or slices, not {kind}")
     if isinstance(whole, str):
         t.note("string", value=whole)
@@ -91,7 +95,7 @@ def _of_sequence(t: Tracer, whole: Any, index: Any, name: str) -> Any:
     except REFUSALS as error:
         legal = f"0 … {len(whole) - 1}, or -{len(whole)} … -1"
         t.note("out-of-range", length=len(whole), index=place, tensors=_tensors(whole))
-        raise Refused(f"{type(error).__name__}: {error}", f"{place} of {len(whole)} entries; expected {legal}") from None
+        raise Refused(said_by(error), f"{place} of {len(whole)} entries; expected {legal}") from None
     t.note("entry", of=name, index=place, length=len(whole), whole=_shape(whole), tensors=_tensors(whole), result=found)
     return found
 
@@ -144,7 +148,7 @@ def plain(t: Tracer, name: str, left: Any, right: Any) -> Any:
     try:
         return limited(ARITHMETIC[name](left, right), LARGEST_NUMBER)
     except REFUSALS as error:
-        raise Refused(f"{type(error).__name__}: {error}") from None
+        raise Refused(said_by(error)) from None
 
 
 def limited(value: Any, largest: int) -> Any:

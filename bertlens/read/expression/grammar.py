@@ -168,6 +168,12 @@ class _Check:
         if isinstance(value, int) and abs(value) >= LARGEST:
             self.refuse(node, "cannot read so large a number", expected="at most 2**63 - 1, the largest int64")
 
+    def of_binop(self, node: ast.BinOp | ast.AugAssign, above: Sequence[ast.AST]) -> None:
+        if isinstance(node.op, (ast.LShift, ast.RShift)):
+            self.refuse(node, "a shift of bits is no part of an expression", do="multiply or divide by a power of 2")
+
+    of_augassign = of_binop
+
     def of_starred(self, node: ast.Starred, above: Sequence[ast.AST]) -> None:
         if not isinstance(node.ctx, ast.Load):
             self.refuse(node, "cannot collect the rest into a name", do="take a slice, e.g. hidden_states[1:]")

@@ -17,7 +17,7 @@ from bertlens.read.expression.operations.contraction import matmul
 from bertlens.read.expression.operations.pointwise import arithmetic, pointwise
 from bertlens.read.expression.operations.selection import pick, written
 from bertlens.read.expression.recording import Recorder
-from bertlens.read.expression.tracer import REFUSALS, Place, Refused, Tracer
+from bertlens.read.expression.tracer import REFUSALS, Place, Refused, Tracer, said_by
 from bertlens.read.expression.values import Defined, Function, Names, Stand, Traced, raw
 
 BINARY: dict[type[ast.operator], str] = {
@@ -134,6 +134,7 @@ class Interpreter:
             self.tracer.grad_off = before
 
     def loop(self, node: ast.For) -> None:
+        """`for`: the lines once for each item."""
         for item in self.guarded(node.iter, lambda: containers.items(self.tracer, self.eval(node.iter))):
             self.assign(node.target, item)
             self.seen(node.target, False)
@@ -141,6 +142,7 @@ class Interpreter:
                 self.statement(line)
 
     def define(self, node: ast.FunctionDef) -> None:
+        """`def`: remember a function; its defaults are evaluated now."""
         names = tuple(one.arg for one in node.args.args)
         values = [self.eval(default) for default in node.args.defaults]
         defaults = dict(zip(names[len(names) - len(values) :], values, strict=True))
@@ -179,8 +181,10 @@ class Interpreter:
         self.assigned = self.assigned | names if already else self.assigned - names
 
     def augmented(self, node: ast.AugAssign) -> Any:
+        """`+=` and its like."""
         load = ast.copy_location(_loading(node.target), node.target)
         value = self.guarded(node, lambda: self.binary(node.op, self.eval(load), self.eval(node.value), node))
+        self.guarded(node, lambda: self.tracer.budget.container(value))
         return self.assign(node.target, value)
 
     # expressions
@@ -188,8 +192,15 @@ class Interpreter:
     def eval(self, node: ast.expr) -> Any:
         """The value of a part; tensors are recorded as steps."""
         self.tracer.budget_at(place_of(node), self.source)
-        value = self.guarded(node, lambda: self.value(node))
+        value = self.guarded(node, lambda: self.bounded(node))
         self.record(node, value)
+        return value
+
+    def bounded(self, node: ast.expr) -> Any:
+        """The value of a part; a list in it that holds lists that hold lists is within the budget."""
+        value = self.value(node)
+        if isinstance(value, (list, tuple)):
+            self.tracer.budget.container(value)
         return value
 
     def at(self, node: ast.AST, *operands: ast.AST) -> None:
@@ -219,6 +230,7 @@ class Interpreter:
             self.recorder.add(segment(self.source, place_of(node)), place_of(node), value)
 
     def value(self, node: ast.expr) -> Any:
+        """What a node stands for, by its kind."""
         match node:
             case ast.Constant():
                 return node.value
@@ -251,6 +263,7 @@ class Interpreter:
         raise AssertionError(f"the grammar let {type(node).__name__} pass")
 
     def elements(self, nodes: list[ast.expr]) -> list[Any]:
+        """The items of a list, a tuple or a call."""
         found: list[Any] = []
         for node in nodes:
             if isinstance(node, ast.Starred):
@@ -261,12 +274,13 @@ class Interpreter:
         return found
 
     def name(self, node: ast.Name) -> Any:
+        """The value of a name, or what it may have meant."""
         try:
             return self.names.find(node.id)
         except KeyError:
             pass
         if node.id in ORDINARY or node.id in attributes.FUNCTIONS:
-            return Function(node.id, attributes.FUNCTIONS.get(node.id, calls.ORDINARY.get(node.id)))
+            return Function(node.id, attributes.FUNCTIONS.get(node.id) or calls.ORDINARY[node.id])
         attributes.missing_output(self.tracer, node.id)
         legal = [*self.names.every(), *ORDINARY, *attributes.FUNCTIONS]
         near = REPLACED.get(node.id) or nearest(node.id, legal)
@@ -286,6 +300,7 @@ class Interpreter:
         return calls.spliced(self.source, place_of(node), text)
 
     def subscript(self, node: ast.Subscript) -> Any:
+        """What an index picks."""
         whole, index = self.eval(node.value), self.index(node.slice)
         self.at(node, node.value)
         if isinstance(whole, Traced):
@@ -301,6 +316,7 @@ class Interpreter:
         return self.eval(node)
 
     def call(self, node: ast.Call) -> Any:
+        """What a call returns."""
         function = self.eval(node.func)
         if isinstance(function, Stand):
             return calls.stand(self, function, node)
@@ -340,6 +356,7 @@ class Interpreter:
         return None
 
     def comprehension(self, node: ast.ListComp | ast.GeneratorExp) -> list[Any]:
+        """A list of what a comprehension makes; a generator is one too."""
         before, self.names = self.names, Names(self.names)
         found: list[Any] = []
         try:
@@ -349,6 +366,7 @@ class Interpreter:
         return found
 
     def generate(self, node: ast.ListComp | ast.GeneratorExp, at: int, found: list[Any]) -> None:
+        """One `for … in … if …` of a comprehension after the other."""
         if at == len(node.generators):
             found.append(self.eval(node.elt))
             self.tracer.budget.length(len(found))
@@ -361,6 +379,7 @@ class Interpreter:
                 self.generate(node, at + 1, found)
 
     def binary(self, sign: ast.operator, left: Any, right: Any, node: ast.AST) -> Any:
+        """An operator between two values."""
         if isinstance(left, Traced) or isinstance(right, Traced):
             parts = [getattr(node, name, None) for name in ("left", "right", "target", "value")]
             self.at(node, *(part for part in parts if part is not None))
@@ -374,10 +393,11 @@ class Interpreter:
         return containers.plain(self.tracer, BINARY.get(type(sign), ""), left, right)
 
     def unary(self, node: ast.UnaryOp) -> Any:
+        """Minus, plus, not and ~."""
         value = self.eval(node.operand)
         if isinstance(node.op, ast.Not):
             return not self.truth(value)
-        function = {ast.USub: operator.neg, ast.UAdd: operator.pos, ast.Invert: operator.invert}[type(node.op)]  # type: ignore[index]
+        function: Any = {ast.USub: operator.neg, ast.UAdd: operator.pos, ast.Invert: operator.invert}[type(node.op)]
         if isinstance(value, Traced):
             result = self.tracer.real(function, value)
             found = pointwise(self.tracer, np.asarray(result) if value.form == "number" else result, (value,))
@@ -385,7 +405,9 @@ class Interpreter:
         return containers.limited(self.tracer.real(function, value), LARGEST_NUMBER)
 
     def compare(self, node: ast.Compare) -> Any:
-        left, result = self.eval(node.left), None
+        """A comparison, or several in a chain."""
+        left = self.eval(node.left)
+        result: Any = None
         for sign, right_node in zip(node.ops, node.comparators, strict=True):
             right = self.eval(right_node)
             function = COMPARED[type(sign)]
@@ -398,13 +420,14 @@ class Interpreter:
                 try:
                     result = bool(function(left, right))
                 except REFUSALS as error:
-                    raise Refused(f"{type(error).__name__}: {error}") from None
+                    raise Refused(said_by(error)) from None
             if len(node.ops) > 1 and not self.truth(result):
                 return result
             left = right
         return result
 
     def junction(self, node: ast.BoolOp) -> Any:
+        """`and` and `or`."""
         value = None
         for part in node.values:
             value = self.eval(part)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from bertlens.read.capture import Capture
 from bertlens.read.expression.cells import INPUTS, Cells
 from bertlens.read.expression.values import Encoding, Fields, Names, Namespace, Stand
@@ -26,7 +29,7 @@ SUBMODULES = {
 }
 """Modules inside modules, by the names they have in here."""
 
-ORDINARY = ("len", "range", "list", "tuple", "sum", "zip", "enumerate", "min", "max", "abs", "int", "float", "print")
+ORDINARY = ("len", "range", "list", "tuple", "sum", "zip", "enumerate", "min", "max", "abs", "int", "float", "bool", "print")
 """Python's own functions that the language has."""
 
 REPLACED = {
@@ -61,7 +64,7 @@ def first_names(cells: Cells) -> Names:
 def fields_of(cells: Cells, *, hidden_states: bool) -> Fields:
     """The model's output, with or without what `output_hidden_states=True` adds."""
     capture: Capture = cells.capture
-    made = {
+    made: dict[str, Callable[[], Any]] = {
         "last_hidden_state": cells.last,
         "pooler_output": cells.pooler,
         "hidden_states": lambda: tuple(cells.state(layer) for layer in range(len(capture.hidden_states))),

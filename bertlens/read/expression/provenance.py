@@ -72,10 +72,10 @@ class Gathered:
         if self.sources & STATES:
             last = len(self.cells.capture.hidden_states) - 1
             held = np.flatnonzero(states.any(axis=(1, 2))).tolist() if "hidden_states" in self.cells.capture.fields else []
-            return states.any(axis=0), tuple(dict.fromkeys(min(layer, last) for layer in held))
+            return np.asarray(states.any(axis=0)), tuple(dict.fromkeys(min(layer, last) for layer in held))
         start = self.cells.states + self.cells.capture.batch
         inputs = self.where[start:].reshape(len(INPUTS), *shape)
-        return inputs.any(axis=0), ()
+        return np.asarray(inputs.any(axis=0)), ()
 
 
 def _order(source: str) -> int:

@@ -129,8 +129,11 @@ def said_of(value: Any) -> str:
         return f"the string {value[:80]!r}"
     if isinstance(value, tuple) and all(isinstance(one, int) for one in value):
         return f"the shape {value}"
-    if value is None or isinstance(value, (bool, int, float, list, tuple)):
-        return f"the value {str(value)[:80]}"
+    if value is None or isinstance(value, (bool, int, float)):
+        return f"the value {value}"
+    if isinstance(value, (list, tuple, range)):
+        plain = all(isinstance(one, (bool, int, float, str)) for one in value)
+        return f"the value {value!r:.80}" if plain else f"a {type(value).__name__} of {len(value)}"
     return f"a {type(value).__name__.lower()}, no tensor"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +33,20 @@ REFUSALS = (
     ValueError,
 )
 """What PyTorch and numpy raise at input they refuse."""
+
+THEIRS = {
+    "Fields": "ModelOutput",
+    "Encoding": "BatchEncoding",
+    "Namespace": "module",
+    "Function": "function",
+    "Defined": "function",
+    "Kind": "torch.dtype",
+    "Stand": "model",
+    "Record": "torch.return_types",
+}
+"""Our classes by the names of those for which they stand, in what PyTorch and Python say of them."""
+
+_OURS = re.compile(rf"\b(?:{'|'.join(THEIRS)})\b")
 
 MOST_EVENTS = 3
 """Times that the same is noted at one place."""
@@ -124,15 +140,16 @@ class Tracer:
     def real(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Call PyTorch or numpy with real values; what they refuse becomes `Refused` with their own words.
 
-        Tensors of the capture go in as they are: no operation of the language writes into its operands.
+        Tensors of the capture go in as they are. Nothing may write into them: arrays go in as views that numpy refuses to
+        write into (np.clip(a, 0, 1, a) would), and PyTorch is given no `out` and no `inplace`, by name or by position.
         """
+        _refuse_writing(function, args, kwargs)
         try:
             with torch.no_grad(), np.errstate(all="ignore"), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                return function(*map(raw, args), **{name: raw(value) for name, value in kwargs.items()})
+                return function(*map(_guarded, args), **{name: _guarded(value) for name, value in kwargs.items()})
         except REFUSALS as error:
-            line = str(error).strip().splitlines()
-            raise Refused(f"{type(error).__name__}: {line[0][:300] if line else ''}") from None
+            raise Refused(said_by(error)) from None
 
     def made(
         self,
@@ -146,7 +163,7 @@ class Tracer:
     ) -> Traced:
         """A result with its cells; sources and reductions are those of its operands, and what this operation adds."""
         if not isinstance(value, torch.Tensor):
-            value = np.asarray(value)
+            value = _of_numbers(value)
         traced = [operand for operand in operands if isinstance(operand, Traced)]
         sources = frozenset().union(*(operand.sources for operand in traced))
         top = max((operand.rank for operand in traced), default=0)
@@ -172,7 +189,7 @@ class Tracer:
 
     def constant(self, value: Any, form: str = "") -> Traced:
         """A value that comes from no tensor of the model."""
-        value = value if isinstance(value, torch.Tensor) else np.asarray(value)
+        value = value if isinstance(value, torch.Tensor) else _of_numbers(value)
         nothing = np.zeros((1,) * value.ndim, np.int64)
         return Traced(value, form or form_of(value), fitted((), tuple(value.shape)), nothing, nothing)
 
@@ -189,6 +206,16 @@ class Tracer:
         if isinstance(value, (bool, int, float)):
             return self.constant(np.asarray(value), "number")
         if isinstance(value, (list, tuple)) and value:
+            from bertlens.read.expression.operations.joining import holds_traced, nested
+
+            if holds_traced(value):
+                if self.full_name.startswith(("torch.", "F.")):
+                    kind = type(value).__name__
+                    words = f"{len(value)} tensors in a {kind}; torch.stack({kind}) makes one tensor of them"
+                    raise Refused(
+                        f"TypeError: {self.called}() received an invalid combination of arguments - got ({kind})", words
+                    )
+                return nested(self, value)
             made = self.real(np.asarray, value)
             if made.dtype.kind in "biuf":
                 return self.constant(made, "array")
@@ -219,3 +246,36 @@ def _checked(labels: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     assert labels.ndim == len(shape), "labels lost an axis"
     assert all(have in (1, want) for have, want in zip(labels.shape, shape, strict=True)), "labels of another length"
     return compressed(labels)
+
+
+def _of_numbers(value: Any) -> np.ndarray:
+    """An array of numbers; one of text or of Python's objects, which numpy makes of everything, does not exist here."""
+    found = np.asarray(value)
+    if found.dtype.kind not in "biufc":
+        raise Refused("TypeError: an array holds numbers here", "something else")
+    return found
+
+
+def _guarded(value: Any) -> Any:
+    """The real value, an array as a view that cannot be written into."""
+    found = raw(value)
+    if isinstance(found, np.ndarray) and found.flags.writeable:
+        found = found.view()
+        found.flags.writeable = False
+    return found
+
+
+def _refuse_writing(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Arguments with which PyTorch writes into a tensor instead of making one."""
+    given = set(kwargs)
+    if getattr(function, "__module__", "") == "torch.nn.functional" and inspect.isfunction(function):
+        given |= set(list(inspect.signature(function).parameters)[: len(args)])
+    for name in sorted(given & {"out", "inplace"}):
+        raise Refused(f"TypeError: {name} is not taken here", "nothing is written into a tensor that is there already")
+
+
+def said_by(error: Exception) -> str:
+    """The first line of what was said, with its class, and the names of Python's classes for ours."""
+    line = str(error).strip().splitlines()
+    said = _OURS.sub(lambda found: THEIRS[found[0]], line[0][:300] if line else "")
+    return f"{type(error).__name__}: {said}"

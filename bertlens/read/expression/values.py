@@ -153,12 +153,18 @@ class Names:
         return [*self.items, *(self.outer.every() if self.outer else [])]
 
 
+TYPES = {"bool": bool, "int": int, "float": float}
+"""Python's types, which are number formats too: `x.astype(bool)`."""
+
+
 def raw(value: Any) -> Any:
     """A value as PyTorch, numpy and Python want it, containers included."""
     if isinstance(value, Traced):
         return value.raw
     if isinstance(value, Kind):
         return value.value
+    if isinstance(value, Function):
+        return TYPES.get(value.name, value)
     if isinstance(value, Record):
         return tuple(raw(item) for item in value.items)
     if isinstance(value, (list, tuple)):

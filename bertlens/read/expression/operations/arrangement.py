@@ -30,7 +30,8 @@ def reshaped(t: Tracer, x: Traced, value: Any) -> Traced:
     for left, right in found:
         named, across = renamed([x.axes[at] for at in left], [after[at] for at in right])
         axes, cut = [*axes, *named], cut or across
-    result = t.made(value, axes, *(_regrouped(getattr(x, name), before, after, found) for name, _ in t.both()), (x,))
+    where, unit = (_regrouped(getattr(x, name), before, after, found) for name, _ in t.both())
+    result = t.made(value, axes, where, unit, (x,))
     if cut:
         t.note("cut", x=x, result=result)
     return result
@@ -50,11 +51,10 @@ def _sizes(sizes: Sequence[Any]) -> tuple[Any, ...]:
 
 
 @operation("tensor.view", "tensor.reshape", "torch.reshape", "array.reshape", "np.reshape")
-def reshape(t: Tracer, input: Traced, /, *shape: Any, order: str = "C") -> Traced:
+def reshape(t: Tracer, input: Traced, /, *shape: Any) -> Traced:
     """Another shape, the elements in the same order."""
-    if not isinstance(shape[0] if shape else (), (Traced, int, tuple, list)):
-        return t.made(t.real(lambda x: x.view(raw(shape[0])), input), input.axes, input.where, input.unit, (input,))
-    value = t.real(lambda x: x.reshape(_sizes(shape)), input)
+    # a view of tensors whose axes were exchanged is refused, where reshape copies
+    value = t.real(lambda x: (x.view if t.full_name == "tensor.view" else x.reshape)(_sizes(shape)), input)
     return reshaped(t, input, value)
 
 
@@ -225,7 +225,6 @@ def diagonal(t: Tracer, input: Traced, /, offset: int = 0) -> Traced:
     """The diagonal of a matrix."""
     value = t.real(np.diagonal if input.form == "array" else torch.diagonal, input, offset)
     labels = [np.diagonal(spread(getattr(input, name), input.shape), offset, 0, 1) for name, _ in t.both()]
-    labels = [np.moveaxis(one, -1, -1) for one in labels]
     return t.made(value, [*input.axes[2:], axis(input.axes[0].name, value.shape[-1])], labels[0], labels[1], (input,))
 
 
@@ -235,4 +234,5 @@ def triangle(t: Tracer, input: Traced, /, diagonal: int = 0) -> Traced:
     name = t.called
     value = t.real(getattr(np if input.form == "array" else torch, name), input, diagonal)
     kept = getattr(np, name)(np.ones(input.shape, dtype=bool), diagonal)
-    return t.made(value, input.axes, *(np.where(kept, getattr(input, one), 0) for one, _ in t.both()), (input,))
+    where, unit = (np.where(kept, getattr(input, one), 0) for one, _ in t.both())
+    return t.made(value, input.axes, where, unit, (input,))

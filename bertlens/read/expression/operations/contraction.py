@@ -16,7 +16,7 @@ from bertlens.read.expression.operations.reductions import dims_of, reduce, to_a
 from bertlens.read.expression.operations.registry import LEGAL, everywhere, operation
 from bertlens.read.expression.sets import compressed
 from bertlens.read.expression.tracer import Refused, Tracer
-from bertlens.read.expression.values import Traced, raw
+from bertlens.read.expression.values import Traced
 
 WEIGHTED = "weighted sum"
 """A product with a mask or with weights sums over the axis they share."""
@@ -43,13 +43,13 @@ def contracted(t: Tracer, value: Any, operands: Sequence[Traced], letters: Seque
         for place in range(len(out), len(every)):
             joined = sets.along(joined, place)
         labels[name] = joined.reshape(joined.shape[: len(out)])
-    named = {letter: operand.axes[at] for operand in sorted(operands, key=lambda o: o.rank)
-             for at, letter in enumerate(letters[operands.index(operand)]) if operand.axes[at].known}  # fmt: skip
+    named = {letter: axes for operand, spelled in sorted(zip(operands, letters, strict=True), key=lambda pair: pair[0].rank)
+             for letter, axes in zip(spelled, operand.axes, strict=True) if axes.known}  # fmt: skip
     how = "product" if all(operand.rank == 2 for operand in operands) else WEIGHTED
     gone = [(name, how) for letter in every[len(out) :] if letter in named for name in named[letter].names]
     axes = [named.get(letter, axis(UNNAMED, 1)) for letter in out]
     result = t.made(value, axes, labels["where"], labels["unit"], operands, gone)
-    t.note("contract", operands=tuple(operands), gone=tuple(gone), result=result)
+    t.note("contract", operands_seen=tuple(operands), gone=tuple(gone), result=result)
     return result
 
 
@@ -86,10 +86,10 @@ def matmul(t: Tracer, input: Any, other: Any, /) -> Traced:
     t.budget.products(math.prod(left.shape) * (right.shape[-1] if b > 1 else 1))
     front = np.broadcast_shapes(*(s for s in (left.shape[:-2], right.shape[:-2]) if s)) if _fits(left, right) else ()
     t.budget.memory((*front, left.shape[-2] if a > 1 else 1, right.shape[-1] if b > 1 else 1), 4)
-    methods = {"mm": torch.mm, "bmm": torch.bmm, "mv": torch.mv}
-    function = methods.get(t.called) or (np.matmul if arrays or t.full_name.startswith("np.") else torch.matmul)
+    methods: dict[str, Any] = {"mm": torch.mm, "bmm": torch.bmm, "mv": torch.mv}
+    function: Any = methods.get(t.called) or (np.matmul if arrays or t.full_name.startswith("np.") else torch.matmul)
     if t.called == "dot":
-        function = np.dot if function is np.matmul else torch.dot
+        function = np.dot if arrays or t.called_in("np") else torch.dot
     value = t.real(function, left, right)
     batch = letters[:deep]
     one = batch[deep - max(a - 2, 0) :] + ("m" if a > 1 else "") + "k"
@@ -189,11 +189,31 @@ def dist(t: Tracer, input: Traced, other: Traced, /, p: float = 2) -> Traced:
     return found
 
 
+@operation("torch.equal", "tensor.equal", "torch.allclose", "tensor.allclose", "np.allclose", "np.array_equal")
+def equal(t: Tracer, input: Any, other: Any, /, rtol: float = 1e-5, atol: float = 1e-8) -> Traced:
+    """Whether two are the same, or nearly: one answer that hangs on all of both."""
+    a, b = (to_array(t, t.traced(one)) if t.called_in("np") else t.traced(one) for one in (input, other))
+    library, near = np if t.called_in("np") else torch, {"rtol": rtol, "atol": atol} if t.called == "allclose" else {}
+    value = np.asarray(t.real(getattr(library, t.called), a, b, **near))
+    parts = [reduce(t, lambda x: value, "all", one, None, False, {}) for one in (a, b)]
+    return pointwise(t, value, parts).with_form("number")
+
+
+@operation("F.linear")
+def with_weights(t: Tracer, input: Traced, /, weight: Traced, bias: Any = None) -> Traced:
+    """A linear layer with weights that are given."""
+    at = len(input.shape) - 1
+    value = t.real(torch.nn.functional.linear, input, weight, *(() if bias is None else (bias,)))
+    t.budget.products(math.prod(input.shape) * weight.shape[0])
+    letters = "abcdefgh"[:at]
+    return contracted(t, value, (input, weight), (letters + "k", "nk"), letters + "n")
+
+
 @operation("cosine_similarity", "util.cos_sim", "util.pytorch_cos_sim", "cos_sim")
-def similarity_matrix(t: Tracer, X: Any, Y: Any = None, /) -> Traced:
+def similarity_matrix(t: Tracer, x: Any, y: Any = None, /) -> Traced:
     """scikit-learn's and sentence-transformers' matrix of cosines, each row of one against each of the other."""
     arrays = t.full_name == "cosine_similarity"
-    a, b = (t.traced(one) for one in (X, X if Y is None else Y))
+    a, b = (t.traced(one) for one in (x, x if y is None else y))
     a, b = (to_array(t, one) if arrays else one for one in (a, b))
     if len(a.shape) != 2 or len(b.shape) != 2:
         got = f"arrays with {len(a.shape)} and {len(b.shape)} axes"
@@ -228,6 +248,3 @@ def linear(t: Tracer, x: Traced, features: int, out: int, weight: torch.Tensor, 
     where, unit = (sets.along(getattr(x, name), at) for name, sets in t.both())
     gone = [(name, "linear layer") for name in last.names if last.known]
     return t.made(value, [*x.axes[:-1], axis("features", out)], where, unit, (x,), gone)
-
-
-_ = raw

@@ -10,7 +10,7 @@ import torch
 from bertlens.read.expression.operations.reductions import to_array
 from bertlens.read.expression.operations.registry import LEGAL, operation
 from bertlens.read.expression.tracer import Refused, Tracer
-from bertlens.read.expression.values import Kind, Traced, raw
+from bertlens.read.expression.values import Kind, Traced
 
 KINDS = {
     **{name: getattr(torch, name) for name in ("float32", "float64", "float16", "bfloat16", "int64", "int32", "bool", "uint8")},
@@ -149,6 +149,3 @@ def requires_grad(t: Tracer, input: Traced, /) -> bool:
 def is_tensor(t: Tracer, input: Any, /) -> bool:
     """Whether it is a tensor."""
     return isinstance(input, Traced) and input.form == "tensor"
-
-
-_ = raw

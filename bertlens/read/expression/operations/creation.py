@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bertlens.read.expression.operations.pointwise import _afford, arithmetic, pointwise
+from bertlens.read.expression.operations.pointwise import _afford, pointwise
 from bertlens.read.expression.operations.registry import LEGAL, operation
 from bertlens.read.expression.tracer import Tracer
 from bertlens.read.expression.values import Traced, raw
@@ -51,7 +51,7 @@ def full(t: Tracer, size: Any, value: Any, /, dtype: Any = None) -> Traced:
 @operation("torch.arange", "np.arange", "torch.linspace", "np.linspace", "torch.eye", "np.eye")
 def counted(t: Tracer, first: Any, /, *others: Any, dtype: Any = None, device: Any = None) -> Traced:
     """Numbers in steps, or ones on a diagonal."""
-    numbers = [abs(float(raw(one))) for one in (first, *others)]
+    numbers = [abs(t.real(float, one)) for one in (first, *others)]
     step = numbers[2] if len(numbers) > 2 and t.called == "arange" and numbers[2] else 1
     length = (
         numbers[0] ** 2 if t.called == "eye" and len(numbers) == 1 else numbers[0] * (numbers[1] if t.called == "eye" else 1)
@@ -85,11 +85,9 @@ def masked_fill(t: Tracer, input: Traced, /, mask: Traced, value: Any) -> Traced
 def _chosen(t: Tracer, value: Any, condition: Traced, yes: Traced, no: Traced) -> Traced:
     """Every element from one of two places; both are followed only where they are chosen."""
     taken = condition.with_form("array", np.asarray(condition.value).astype(np.int64))
-    left = Traced(taken.value, "array", yes.axes, yes.where, yes.unit, yes.sources, yes.reduced, yes.grad)
-    first = pointwise(t, np.zeros(_shape(value)), (left, taken), how="mul") if yes.sources else None
     turned = taken.with_form("array", 1 - taken.value)
-    right = Traced(turned.value, "array", no.axes, no.where, no.unit, no.sources, no.reduced, no.grad)
-    second = pointwise(t, np.zeros(_shape(value)), (right, turned), how="mul") if no.sources else None
+    first = pointwise(t, np.zeros(_shape(value)), (yes, taken), how="mul") if yes.sources else None
+    second = pointwise(t, np.zeros(_shape(value)), (no, turned), how="mul") if no.sources else None
     parts = [part for part in (first, second) if part is not None] or [condition]
     joined = pointwise(t, value, parts)
     return t.made(value, joined.axes, joined.where, joined.unit, (condition, yes, no))
@@ -97,6 +95,3 @@ def _chosen(t: Tracer, value: Any, condition: Traced, yes: Traced, no: Traced) -
 
 def _shape(value: Any) -> tuple[int, ...]:
     return tuple(value.shape)
-
-
-_ = arithmetic

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from bertlens.read.expression.axes import UNNAMED, Axis, axis
+from bertlens.read.expression.axes import Axis, axis
 from bertlens.read.expression.operations.arrangement import unsqueeze
 from bertlens.read.expression.operations.reductions import dims_of, to_array
 from bertlens.read.expression.operations.registry import LEGAL, operation
 from bertlens.read.expression.operations.selection import FULL, pick
 from bertlens.read.expression.tracer import Refused, Tracer
-from bertlens.read.expression.values import Record, Traced
+from bertlens.read.expression.values import Record, Traced, raw
 
 
 def parts_of(t: Tracer, items: Any, *, arrays: bool) -> list[Traced]:
@@ -30,12 +30,13 @@ def parts_of(t: Tracer, items: Any, *, arrays: bool) -> list[Traced]:
     return [to_array(t, one) for one in found] if arrays else found
 
 
-def joined(t: Tracer, parts: Sequence[Traced], dim: Any, *, function: Any, keyword: str, named: Axis | None = None) -> Traced:
+def joined(t: Tracer, parts: Sequence[Traced], dim: Any, *, arrays: bool, named: Axis | None = None) -> Traced:
     """Parts end to end along an axis; `named` is the axis where it is a new one, of length 1 in each part."""
     if not parts:
         raise Refused("RuntimeError: expected a non-empty list of tensors")
     t.budget.memory((sum(int(np.prod(part.shape)) for part in parts),), 8)
-    value = t.real(function, [part for part in parts], **{keyword: dim})
+    function, keyword = (np.concatenate, "axis") if arrays else (torch.cat, "dim")
+    value = t.real(function, list(parts), **{keyword: dim})
     if dim is None:
         raise Refused("TypeError: an axis is needed")
     (at,) = dims_of(parts[0], dim)
@@ -83,13 +84,13 @@ def told_apart(t: Tracer, parts: Sequence[Traced]) -> str:
 @operation("torch.cat", "torch.concat", "torch.concatenate")
 def cat(t: Tracer, tensors: Any, /, dim: int = 0, *, axis: int | None = None) -> Traced:
     """Tensors end to end along an axis they have."""
-    return joined(t, parts_of(t, tensors, arrays=False), dim if axis is None else axis, function=torch.cat, keyword="dim")
+    return joined(t, parts_of(t, tensors, arrays=False), dim if axis is None else axis, arrays=False)
 
 
 @operation("np.concatenate", "np.concat")
 def concatenate(t: Tracer, arrays: Any, /, axis: int = 0) -> Traced:
     """Arrays end to end along an axis they have."""
-    return joined(t, parts_of(t, arrays, arrays=True), axis, function=np.concatenate, keyword="axis")
+    return joined(t, parts_of(t, arrays, arrays=True), axis, arrays=True)
 
 
 def stacked(t: Tracer, parts: Sequence[Traced], dim: int, *, arrays: bool) -> Traced:
@@ -101,8 +102,7 @@ def stacked(t: Tracer, parts: Sequence[Traced], dim: int, *, arrays: bool) -> Tr
     thick = [unsqueeze(t, part, dim) for part in parts]
     if not thick:
         raise Refused("RuntimeError: stack expects a non-empty TensorList")
-    options = {"function": np.concatenate, "keyword": "axis"} if arrays else {"function": torch.cat, "keyword": "dim"}
-    return joined(t, thick, dim, named=new, **options)  # type: ignore[arg-type]
+    return joined(t, thick, dim, named=new, arrays=arrays)
 
 
 @operation("torch.stack")
@@ -120,23 +120,25 @@ def numpy_stack(t: Tracer, arrays: Any, /, axis: int = 0) -> Traced:
 @operation("np.array", "np.asarray")
 def array(t: Tracer, items: Any, /, dtype: Any = None) -> Traced:
     """An array of numbers, or of arrays side by side."""
-    found = to_array(t, items) if isinstance(items, Traced) else _nested(t, items)
+    found = to_array(t, items) if isinstance(items, Traced) else nested(t, items)
     if dtype is not None:
         value = t.real(lambda x, kind: np.asarray(x).astype(kind), found, dtype)
         return t.made(value, found.axes, found.where, found.unit, (found,))
     return found
 
 
-def _nested(t: Tracer, items: Any) -> Traced:
+def nested(t: Tracer, items: Any) -> Traced:
+    """Lists of tensors, arrays and numbers as one array, with the cells of each."""
     if isinstance(items, Record):
         items = items.items
-    if isinstance(items, (list, tuple)) and _holds_traced(items):
-        return stacked(t, [to_array(t, _nested(t, item)) for item in items], 0, arrays=True)
+    if isinstance(items, (list, tuple)) and holds_traced(items):
+        return stacked(t, [to_array(t, nested(t, item)) for item in items], 0, arrays=True)
     return items if isinstance(items, Traced) else t.constant(t.real(np.asarray, items), "array")
 
 
-def _holds_traced(items: Sequence[Any]) -> bool:
-    return any(isinstance(item, Traced) or (isinstance(item, (list, tuple)) and _holds_traced(item)) for item in items)
+def holds_traced(items: Sequence[Any]) -> bool:
+    """Whether there is a traced value in it, however deep."""
+    return any(isinstance(item, Traced) or (isinstance(item, (list, tuple)) and holds_traced(item)) for item in items)
 
 
 @operation("torch.tensor", "torch.as_tensor", "torch.from_numpy", "torch.FloatTensor", "torch.LongTensor")
@@ -144,7 +146,7 @@ def tensor(t: Tracer, items: Any, /, dtype: Any = None, device: Any = None) -> T
     """A tensor of numbers; of arrays it keeps the cells."""
     found = items.with_form("array") if isinstance(items, Traced) and items.form != "tensor" else items
     if not (isinstance(found, Traced) and found.form == "tensor"):
-        found = _nested(t, found)
+        found = nested(t, found)
         single = not (isinstance(items, Traced) and items.form == "array") and found.value.dtype == np.float64
         value = t.real(lambda x: torch.tensor(x), found.value.astype(np.float32) if single else found.value)
         found = t.made(value, found.axes, found.where, found.unit, (found,))
@@ -160,13 +162,12 @@ def side_by_side(t: Tracer, tensors: Any, /) -> Traced:
     """Along the second axis (hstack) or the first (vstack); rows of one axis become columns or rows."""
     arrays = t.full_name.startswith("np.")
     parts = parts_of(t, tensors, arrays=arrays)
-    join = {"function": np.concatenate, "keyword": "axis"} if arrays else {"function": torch.cat, "keyword": "dim"}
     flat = all(len(part.shape) == 1 for part in parts)
     if t.called == "vstack":
-        return stacked(t, parts, 0, arrays=arrays) if flat else joined(t, parts, 0, **join)
+        return stacked(t, parts, 0, arrays=arrays) if flat else joined(t, parts, 0, arrays=arrays)
     if t.called == "column_stack" and flat:
         return stacked(t, parts, 1, arrays=arrays)
-    return joined(t, parts, 0 if flat else 1, **join)
+    return joined(t, parts, 0 if flat else 1, arrays=arrays)
 
 
 def rows(t: Tracer, x: Traced) -> list[Traced]:
@@ -188,14 +189,17 @@ def unbind(t: Tracer, input: Traced, /, dim: int = 0) -> tuple[Traced, ...]:
 def _cut(function: Any, t: Tracer, input: Traced, /, size: Any, dim: int = 0, **named: Any) -> tuple[Traced, ...]:
     dim = named.get("axis", dim)
     (at,) = dims_of(input, dim)
+    if isinstance(raw(size), int):
+        t.budget.length(raw(size))
     pieces = t.real(function, input, size, dim)
     t.budget.length(len(pieces))
     ends = np.cumsum([0, *(piece.shape[at] for piece in pieces)]).tolist()
     return tuple(pick(t, input, (*[FULL] * at, slice(ends[one], ends[one + 1]))) for one in range(len(pieces)))
 
 
+_name: str
+_function: Any
 for _name, _function in (("split", torch.split), ("chunk", torch.chunk), ("tensor_split", torch.tensor_split)):
     LEGAL[f"torch.{_name}"] = LEGAL[f"tensor.{_name}"] = partial(_cut, _function)
 for _name, _function in (("split", np.split), ("array_split", np.array_split)):
     LEGAL[f"np.{_name}"] = partial(_cut, _function)
-_ = UNNAMED

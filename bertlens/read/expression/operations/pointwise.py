@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import operator
-from dataclasses import replace
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -41,7 +41,7 @@ ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
 """Operators by the name that PyTorch gives them."""
 
 ALSO = {"sub": ("subtract",), "mul": ("multiply",), "div": ("divide", "true_divide"), "pow": ("power",)}
-ALSO |= {"eq": ("equal",), "ne": ("not_equal",), "lt": ("less",), "gt": ("greater",)}
+ALSO |= {"ne": ("not_equal",), "lt": ("less",), "gt": ("greater",)}
 ALSO |= {"le": ("less_equal",), "ge": ("greater_equal",)}
 TWO = ("maximum", "minimum", "logical_and", "logical_or", "logical_xor", "fmod", "isclose", "atan2", "hypot")
 ONE = (
@@ -123,10 +123,8 @@ def _broadcast_axes(traced: Sequence[Traced], shape: tuple[int, ...]) -> list[Ax
     ordered = sorted(traced, key=lambda one: -one.rank)
     found = []
     for at in range(-len(shape), 0):
-        here = [one.axes[at] for one in ordered if len(one.axes) >= -at]
-        fits = [one for one, owner in ((o, None) for o in here) if one.known]
-        long = [one.axes[at] for one in ordered if len(one.axes) >= -at and one.shape[at] == shape[at] and one.axes[at].known]
-        found.append(long[0] if long else fits[0] if fits and shape[at] == 1 else axis(UNNAMED, shape[at]))
+        fits = [one.axes[at] for one in ordered if len(one.axes) >= -at and one.shape[at] == shape[at] and one.axes[at].known]
+        found.append(fits[0] if fits else axis(UNNAMED, shape[at]))
     return found
 
 
@@ -140,9 +138,20 @@ def arithmetic(t: Tracer, name: str, left: Any, right: Any) -> Traced:
         raise
     t.note("pointwise", left=left, right=right)
     plain = not isinstance(value, (torch.Tensor, np.ndarray, np.generic))
+    if plain and any(one.shape for one in (left, right) if isinstance(one, Traced)):
+        return t.constant(value, "number")  # `states == None` is one False, whatever the states are
     how = {"sub": "add", "bitwise_and": "mul", "logical_and": "mul"}.get(name, name)
     found = pointwise(t, np.asarray(value) if plain else value, (left, right), how=how)
+    if name == "div" and _counts(right):
+        # a sum over tokens divided by the number of real tokens is a mean
+        sums = (("tokens", "sum"), ("tokens", "weighted sum"))
+        found = replace(found, reduced=tuple((one[0], "mean") if one in sums else one for one in found.reduced))
     return found.with_form("number") if plain else found
+
+
+def _counts(value: Any) -> bool:
+    """Whether a value is how many tokens the attention mask has."""
+    return isinstance(value, Traced) and value.sources == {"attention_mask"} and ("tokens", "sum") in value.reduced
 
 
 def _afford(t: Tracer, *operands: Any) -> None:
@@ -178,6 +187,7 @@ def _enter() -> None:
         for one in (name, *ALSO.get(name, ())):
             for place in ("torch", "tensor", "np"):
                 LEGAL[f"{place}.{one}"] = partial(_operator, name)
+    LEGAL["np.equal"] = partial(_operator, "eq")
     for name in TWO:
         for place in ("torch", "tensor", "np"):
             LEGAL[f"{place}.{name}"] = partial(_two, name)
@@ -188,7 +198,6 @@ def _enter() -> None:
             LEGAL[f"torch.{name}"] = LEGAL[f"tensor.{name}"] = partial(_one, pair)
         if hasattr(np, name):
             LEGAL[f"np.{name}"] = partial(_one, (pair[1], pair[1]))
-    LEGAL["array.clip"] = LEGAL["array.round"] = None  # type: ignore[assignment]
     LEGAL["array.clip"], LEGAL["array.round"] = (partial(_one, (f, f)) for f in (np.clip, np.round))
     for name in ACTIVATIONS:
         LEGAL[f"F.{name}"] = partial(_one, (getattr(torch.nn.functional, name), getattr(torch.nn.functional, name)))

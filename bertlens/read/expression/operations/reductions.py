@@ -197,6 +197,8 @@ def numpy_norm(t: Tracer, x: Any, /, ord: Any = None, axis: Any = None, keepdims
 def normalize(t: Tracer, input: Any, /, p: Any = 2.0, dim: int = 1, eps: float = 1e-12) -> Any:
     """Vectors of length 1: every unit depends on all units of its vector."""
     x = t.traced(input)
+    if -len(x.shape) <= dim < len(x.shape):
+        t.note("normalize", x=x, axis=x.axes[dim].name)
     return mix(t, t.real(torch.nn.functional.normalize, x, p=p, dim=dim, eps=eps), x, dims_of(x, dim))
 
 

@@ -11,7 +11,7 @@ import torch
 
 from bertlens.read.expression.axes import UNNAMED, Axis, axis
 from bertlens.read.expression.operations.registry import operation
-from bertlens.read.expression.sets import spread
+from bertlens.read.expression.sets import compressed, spread
 from bertlens.read.expression.tracer import Tracer
 from bertlens.read.expression.values import Traced, raw
 
@@ -33,7 +33,8 @@ def pick(t: Tracer, x: Traced, index: Any) -> Traced:
     labels = [getattr(x, name)[_on_labels(items, getattr(x, name))] for name, _ in t.both()]
     others = [item for item in items if isinstance(item, Traced)]
     axes = _axes(x, items)
-    found = t.made(value, axes, *(_fit(one, np.shape(value)) for one in labels), (x, *others))
+    where, unit = (_fit(one, np.shape(value)) for one in labels)
+    found = t.made(value, axes, where, unit, (x, *others))
     form = x.form if x.form != "list" else "list" if found.shape else "number"
     t.note("index", x=x, items=tuple(items), result=found)
     return found.with_form(form)
@@ -92,8 +93,7 @@ def _integers_first(t: Tracer, x: Traced, items: list[Any]) -> tuple[Traced, lis
     for at, number in reversed(numbers):
         where, unit = (np.take(one, [0 if one.shape[at] == 1 else number], at).squeeze(at) for one in (where, unit))
         del axes[at]
-    shape = [one for one, _ in enumerate(axes)]
-    value = np.broadcast_to(np.float32(0), [_length(axes[one]) for one in shape])
+    value = np.broadcast_to(np.float32(0), [_length(one) for one in axes])
     return Traced(value, x.form, tuple(axes), where, unit, x.sources, x.reduced, x.grad), left
 
 
@@ -164,7 +164,7 @@ def _block_axes(block: Sequence[tuple[Axis, Any]], depth: int) -> list[Axis]:
     if depth != 1:
         named = [item.axes for _, item in block if isinstance(item, Traced) and len(item.axes) == depth]
         return list(named[0]) if named else [axis(UNNAMED, 1)] * depth
-    moving = [one for one, item in block if len(set(np.ravel(_array(item)).tolist())) > 1] or [block[0][0]]
+    moving = [one for one, item in block if len(set(np.ravel(np.asarray(raw(item))).tolist())) > 1] or [block[0][0]]
     array = _array(block[0][1])
     if array is not None and array.dtype == bool:
         moving = [one for one, _ in block]
@@ -194,16 +194,10 @@ def written(t: Tracer, x: Traced, index: Any, value: Any) -> Traced:
         if new is not None:
             one[chosen] = spread(getattr(new, name), new.shape)
         else:
-            one = np.where(_short(touched), one, 0) * 0 + np.where(_short(touched), 0, one)
+            one = np.where(compressed(touched), 0, one)
         labels.append(one)
     others = [item for item in (*items, new) if isinstance(item, Traced)]
     return t.made(result, x.axes, labels[0], labels[1], (x, *others))
-
-
-def _short(mask: np.ndarray) -> np.ndarray:
-    from bertlens.read.expression.sets import compressed
-
-    return compressed(mask)
 
 
 @operation("torch.select", "tensor.select")
