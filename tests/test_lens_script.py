@@ -29,7 +29,8 @@ EXPRESSIONS = [
     "hidden_states[-2:]",
     "x = outputs.last_hidden_state\nx[:, 0]",
     "x = outputs['last_hidden_state']; x[:, 0]",
-    "with torch.no_grad():\n    outputs = model(**inputs, output_hidden_states=True)\n    pooled = outputs.hidden_states[-2].mean(dim=1)",
+    "with torch.no_grad():\n    outputs = model(**inputs, output_hidden_states=True)\n"
+    "    pooled = outputs.hidden_states[-2].mean(dim=1)",
     "total = 0\nfor h in hidden_states[-4:]:\n    total = total + h[:, 0]\ntotal",
     "def pool(states, mask):\n    mask = mask.unsqueeze(-1).float()\n    return (states * mask).sum(1) / mask.sum(1)\n"
     "pool(outputs[0], inputs['attention_mask'])",
