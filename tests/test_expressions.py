@@ -16,8 +16,8 @@ from bertlens.read.expression.explanation import Step, Trace
 from tests.conftest import Loaded
 from tests.expressions import WRITTEN
 from tests.expressions.bench import HIDDEN, benches
-from tests.expressions.oracle import Moved, arrays, as_array, model_output, moved, run
-from tests.expressions.written import ALL, FRESH, OFF_BY_ONE, Written
+from tests.expressions.oracle import Moved, as_array, model_output, moved, run
+from tests.expressions.written import ALL, FRESH, GRAD, OFF_BY_ONE, Written
 
 if TYPE_CHECKING:
     from bertlens.judge.expression.explained import Explained
@@ -52,7 +52,7 @@ def test_the_corpus_holds_what_it_should() -> None:
     assert len({(one.code, one.on) for one in WRITTEN}) == len(WRITTEN)
     assert sum(bool(one.unseen) for one in WRITTEN) < 10
     found = {fault for one in WRITTEN for fault in one.found}
-    assert found <= set(catalogue())
+    assert found <= {*catalogue(), GRAD}
     # where the bench decides, the same code stands there twice, faulty and sound
     sound = {one.code for one in SOUND if not one.found}
     twins = {fault for one in FAULTY if one.code in sound for fault in one.found}
@@ -131,7 +131,7 @@ def compare(trace: Trace, by_moving: Moved, real: Any) -> None:
         assert held.hidden == tuple(np.flatnonzero(cells.any((0, 1, 2)) | by_moving.pooler.any(0)))
     assert held.exact
     if of_states and not of_pooler:
-        positions = cells.any((0, 3))
+        positions = np.asarray(cells.any((0, 3)))
         assert held.positions == positions.sum()
         assert held.padding == (positions & (real.numpy() == 0)).sum()
         assert held.every_token == bool(positions[list(held.texts)].all())
@@ -157,7 +157,7 @@ def test_refused_as_by_python(entry: Written) -> None:
         return  # the states are kept without autograd: the value is shown, and the finding says what PyTorch would do
     assert trace.failure is not None
     assert trace.failure.message.startswith(f"{entry.fails}: ")
-    words = str(raised.value).splitlines()[0]
+    words = str(raised.value).splitlines()[0].strip()
     if "invalid combination of arguments" in words:
         return  # PyTorch goes on to list all it would take
     # the class of the outputs is not known to the language, what it lacks is
@@ -179,8 +179,7 @@ def test_remedy_mends(entry: Written) -> None:
         again = bertlens.explain(one.code, capture)
         assert one.id not in {still.id for still in again.findings}, one.code
         assert again.failure is None
-        assert again.trace.value is not None, one.code
-        assert any(True for _ in arrays(run(one.code, capture))), one.code
+        run(one.code, capture)
 
 
 @every([one for one in WRITTEN if one.on == "two"])
@@ -204,7 +203,7 @@ HEALTHY = [
     "pooler_output.squeeze()",
     "last_hidden_state.numpy()[:, 0]",
 ]
-"""Sound where two texts of one length stand in a batch."""
+"""Sound where two texts of one length stand in a batch, but for the squeeze that waits for a batch of one."""
 
 
 @pytest.mark.parametrize("code", HEALTHY)
@@ -217,8 +216,10 @@ def test_one_expression_on_several_benches(code: str, bench: str, fault: str) ->
     expected = set()
     if "mean" in fault and ".mean(" in code and "[:, 0]" not in code:
         expected.add("mean-includes-padding")
-    if "squeeze" in fault and ".squeeze()" in code:
+    if ".squeeze()" in code:
+        # a caution where the batch is larger; where it is one, its axis is lost
         expected.add("wrong-axis")
+        assert {one.severity for one in explained(code, bench).findings} == {"problem" if "squeeze" in fault else "caution"}
     if "left" in fault and "[:, 0" in code:
         expected.add("cls-read-at-padding")
     if "bare" in fault and "[:, 0" in code:

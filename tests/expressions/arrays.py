@@ -91,7 +91,7 @@ WRITTEN = (
     W(lines(X, "x.reshape(2, 8, 6)"), (2, 8, 6), "batch * *", AXIS, padding=2),
     W(lines(X, "x.reshape(2, -1)"), (2, 48), "batch tokens·hidden", padding=2),
     W(lines(X, "x.reshape(x.shape[0], -1)"), (1, 48), "batch tokens·hidden", on="one"),
-    W(lines(X, "np.squeeze(x)"), (2, 6, 8), BT, padding=2),
+    W(lines(X, "np.squeeze(x)"), (2, 6, 8), BT, AXIS, padding=2),
     W(lines(X, "np.squeeze(x)"), (6, 8), "tokens hidden", AXIS, on="one"),
     W(lines(X, "np.squeeze(x, axis=0)"), (6, 8), "tokens hidden", on="one"),
     W(lines(X, "x[:, 0][:, np.newaxis]"), (2, 1, 8), "batch 1 hidden", tokens=CLS),

@@ -1,6 +1,6 @@
 """Axes turned, merged, split, put in and taken out, as they may be."""
 
-from tests.expressions.written import CLS, W, lines
+from tests.expressions.written import AXIS, CLS, W, lines
 
 B, BT = "batch hidden", "batch tokens hidden"
 WHOLE = {"padding": 2}
@@ -44,11 +44,11 @@ WRITTEN = (
     W("last_hidden_state[:, 0].unsqueeze(1).expand(-1, 6, -1)", (2, 6, 8), "batch * hidden", tokens=CLS),
     W("last_hidden_state[:, :1].repeat(1, 3, 1)", (2, 3, 8), "batch * hidden", tokens=CLS),
     # taken out
-    W("last_hidden_state.squeeze()", (2, 6, 8), BT, **WHOLE),
+    W("last_hidden_state.squeeze()", (2, 6, 8), BT, AXIS, **WHOLE),
     W("last_hidden_state.squeeze(0)", (6, 8), "tokens hidden", on="one"),
     W("last_hidden_state.squeeze(1)", (2, 6, 8), BT, **WHOLE),
     W("last_hidden_state[:, :1].squeeze(1)", (1, 8), B, on="one", tokens=CLS),
-    W("last_hidden_state[:, :1].squeeze()", (2, 8), B, tokens=CLS),
+    W("last_hidden_state[:, :1].squeeze()", (2, 8), B, AXIS, tokens=CLS),
     W("last_hidden_state.unsqueeze(1).squeeze(1)", (1, 6, 8), BT, on="one"),
     # taken apart
     W(lines("a, b = last_hidden_state", "torch.stack([a, b])[:, 0]"), (2, 8), "* hidden", tokens=CLS),

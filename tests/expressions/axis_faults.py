@@ -16,7 +16,7 @@ WRITTEN = (
     # squeezed
     W("last_hidden_state.squeeze()", (6, 8), "tokens hidden", AXIS, on="one"),
     W("last_hidden_state[:, 0].squeeze()", (8,), "hidden", AXIS, on="one", tokens=CLS),
-    W("last_hidden_state[:, 0].squeeze()", (2, 8), "batch hidden", tokens=CLS),
+    W("last_hidden_state[:, 0].squeeze()", (2, 8), "batch hidden", AXIS, tokens=CLS),
     W("torch.squeeze(last_hidden_state[:, :1])", (8,), "hidden", AXIS, on="one", tokens=CLS),
     W("outputs[0].mean(1).squeeze().numpy()", (8,), "hidden", AXIS, on="one", reduced=("tokens",)),
     # one text

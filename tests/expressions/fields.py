@@ -1,6 +1,6 @@
 """Which field of the output: by name, by index, by unpacking."""
 
-from tests.expressions.written import AXIS, CLS, EVERY_LAYER, FIELD, FRESH, GRAD, W, fails, lines, nothing
+from tests.expressions.written import AXIS, CLS, EVERY_LAYER, FIELD, FRESH, GRAD, NO_POOLER, W, fails, lines, nothing
 
 B, BT = "batch hidden", "batch tokens hidden"
 POOLED = {"layers": None, "tokens": None, "padding": None}
@@ -17,7 +17,8 @@ WRITTEN = (
     W("outputs.pooler_output", (2, 8), B, **POOLED),
     W("outputs[1]", (2, 8), B, **POOLED),
     W('outputs["pooler_output"].detach().numpy()', (2, 8), B, **POOLED),
-    W("pooler_output.squeeze()", (2, 8), B, **POOLED),
+    W("pooler_output.squeeze()", (2, 8), B, AXIS, **POOLED),
+    W("pooler_output.squeeze(1)", (2, 8), B, **POOLED),
     W("pooler_output.squeeze()", (8,), "hidden", AXIS, on="one", **POOLED),
     W("pooler_output.squeeze(0)", (8,), "hidden", on="one", **POOLED),
     W("pooler_output[0]", (8,), "hidden", AXIS, texts=(0,), **POOLED),
@@ -30,14 +31,15 @@ WRITTEN = (
         "batch *",
         tokens=CLS,
     ),
-    fails("AttributeError", "outputs.pooler_output.squeeze()", FIELD, on="poolerless"),
+    fails("AttributeError", "outputs.pooler_output", NO_POOLER, on="poolerless"),
+    fails("AttributeError", "outputs.pooler_output.squeeze()", NO_POOLER, on="poolerless"),
     # the hidden states' place
     W("outputs[2][-1][:, 0]", (2, 8), B, tokens=CLS),
     W("outputs[1][-1][:, 0]", (2, 8), B, on="poolerless", tokens=CLS),
     fails("IndexError", "outputs[2]", FIELD, on="poolerless"),
     fails("IndexError", "outputs[2][-1][:, 0]", FIELD, on="brief"),
     fails("IndexError", "outputs[3]", FIELD),
-    fails("TypeError", "outputs[1][:, 0]", FIELD, on="poolerless"),
+    fails("TypeError", "outputs[1][:, 0]", NO_POOLER, AXIS, on="poolerless"),
     W(lines("last, pooled, hidden = outputs.to_tuple()", "hidden[-1][:, 0]"), (2, 8), B, tokens=CLS),
     W(
         lines("last, hidden = outputs[0], outputs[2]", "torch.stack(hidden)[:, :, 0]"),
@@ -63,7 +65,8 @@ WRITTEN = (
         B,
         tokens=CLS,
     ),
-    nothing("list(outputs)", None, "", FIELD),
+    nothing("list(outputs)"),
+    fails("AttributeError", "[one.shape for one in outputs]", FIELD),
     fails(
         "TypeError",
         lines("last, hidden = model(**inputs, output_hidden_states=True)", "hidden[-1][:, 0]"),
@@ -95,7 +98,7 @@ WRITTEN = (
     W("last_hidden_state.detach().numpy()", (2, 6, 8), BT, on="grad", padding=2),
     W("outputs[0][:, 0].detach().cpu().numpy()", (2, 8), B, on="grad", tokens=CLS),
     W("last_hidden_state[:, 0].tolist()", None, on="grad", tokens=CLS),
-    W("last_hidden_state[0, 0, 0].item()", (), "", AXIS, on="grad", texts=(0,), tokens=CLS, hidden=(0,)),
+    W("last_hidden_state[0, 0, 0].item()", (), "", on="grad", texts=(0,), tokens=CLS, hidden=(0,)),
     W(
         lines("with torch.no_grad():", "    outputs = model(**inputs)", "outputs.last_hidden_state[:, 0].numpy()"),
         (2, 8),

@@ -73,6 +73,6 @@ WRITTEN = (
     W("torch.sort(last_hidden_state[:, 0], dim=-1, descending=True)[0]", (2, 8), "batch *", tokens=CLS, reduced=None),
     W("last_hidden_state[:, 0].argmax(-1)", (2,), "batch", tokens=CLS, reduced=("hidden",)),
     W("torch.argsort(last_hidden_state[:, 0], dim=-1)", (2, 8), "batch *", tokens=CLS, reduced=None),
-    W("last_hidden_state[:, 0].median(-1).values", (2,), "batch", tokens=CLS, reduced=("hidden",)),
+    W("last_hidden_state[:, 0].median(-1).values", (2,), "batch", AXIS, tokens=CLS, reduced=("hidden",)),
     W("last_hidden_state[:, 0].abs().max()", (), "", tokens=CLS, reduced=("batch", "hidden"), on="one"),
 )

@@ -1,7 +1,7 @@
 """Layers miscounted, and a tuple taken for a tensor."""
 
 from tests.expressions.layers import TUTORIAL
-from tests.expressions.written import AXIS, CLS, EVERY_LAYER, FIELD, LAST_FOUR, OFF_BY_ONE, PADDED, W, fails, lines
+from tests.expressions.written import AXIS, CLS, EVERY_LAYER, LAST_FOUR, OFF_BY_ONE, PADDED, W, fails, lines
 
 B, BT = "batch hidden", "batch tokens hidden"
 
@@ -18,14 +18,22 @@ WRITTEN = (
     W("hidden_states[4]", (2, 6, 8), BT, padding=2),
     fails("IndexError", "hidden_states[13][:, 0]", OFF_BY_ONE),
     fails("IndexError", "outputs.hidden_states[-6]", OFF_BY_ONE),
-    W("outputs.hidden_states[-5][:, 0] + hidden_states[-1][:, 0]", (2, 8), B, layers=(0, 4), tokens=CLS, reduced=None),
+    W(
+        "outputs.hidden_states[-5][:, 0] + hidden_states[-1][:, 0]",
+        (2, 8),
+        B,
+        OFF_BY_ONE,
+        layers=(0, 4),
+        tokens=CLS,
+        reduced=None,
+    ),
     # a tuple is no tensor
-    fails("TypeError", "hidden_states[:, 0]", FIELD),
-    fails("TypeError", "outputs.hidden_states[-1, :, 0]", FIELD),
-    fails("AttributeError", "hidden_states.mean(0)", FIELD),
-    fails("AttributeError", "hidden_states[-4:].sum(dim=0)", FIELD),
-    fails("AttributeError", "outputs[2].shape", FIELD),
-    fails("TypeError", "torch.mean(hidden_states[-4:], dim=0)", FIELD),
+    fails("TypeError", "hidden_states[:, 0]", AXIS),
+    fails("TypeError", "outputs.hidden_states[-1, :, 0]", AXIS),
+    fails("AttributeError", "hidden_states.mean(0)", AXIS),
+    fails("AttributeError", "hidden_states[-4:].sum(dim=0)", AXIS),
+    fails("AttributeError", "outputs[2].shape", AXIS),
+    fails("TypeError", "torch.mean(hidden_states[-4:], dim=0)", AXIS),
     W("torch.stack(hidden_states)[-1, :, 0]", (3, 8), B, on="three", tokens=CLS),
     # the wrong axis of the stack, or of the row
     W("torch.cat(hidden_states[-4:])", (8, 6, 8), "layers·batch tokens hidden", AXIS, layers=LAST_FOUR, padding=2),

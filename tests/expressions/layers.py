@@ -1,6 +1,6 @@
 """Several layers: chosen, stacked, added, put side by side."""
 
-from tests.expressions.written import CLS, EVERY_LAYER, LAST_FOUR, W, lines
+from tests.expressions.written import CLS, EVERY_LAYER, LAST_FOUR, OFF_BY_ONE, W, lines
 
 B, BT, LBT = "batch hidden", "batch tokens hidden", "layers batch tokens hidden"
 WIDE = "batch tokens layers·hidden"
@@ -22,7 +22,7 @@ WRITTEN = (
     W("torch.mean(torch.stack(hidden_states[1:]), dim=0)", (2, 6, 8), BT, reduced=("layers",), **FOUR),
     W("torch.stack(hidden_states[1:], dim=1)", (2, 4, 6, 8), "batch layers tokens hidden", **FOUR),
     W("torch.stack(hidden_states, dim=-1)", (2, 6, 8, 5), "batch tokens hidden layers", layers=EVERY_LAYER, padding=2),
-    W("torch.stack(hidden_states).mean(0)[:, 0]", (2, 8), B, layers=EVERY_LAYER, tokens=CLS, reduced=("layers",)),
+    W("torch.stack(hidden_states).mean(0)[:, 0]", (2, 8), B, OFF_BY_ONE, layers=EVERY_LAYER, tokens=CLS, reduced=("layers",)),
     W("torch.max(torch.stack(hidden_states[-4:]), dim=0).values", (2, 6, 8), BT, reduced=("layers",), **FOUR),
     W("torch.stack(hidden_states)[-1, :, 0]", (2, 8), B, tokens=CLS),
     W("torch.stack(hidden_states)[[1, 3]].mean(0)[:, 0]", (2, 8), B, tokens=CLS, layers=(1, 3), reduced=("layers",)),

@@ -71,7 +71,8 @@ WRITTEN = (
     W("last_hidden_state[:, 0]", (3, 8), B, on="three", tokens=CLS),
     # the last token
     W("last_hidden_state[:, -1]", (2, 8), B, AT_PADDING, tokens=(5,), padding=1),
-    W("last_hidden_state[:, -1, :]", (2, 8), B, on="even", tokens=(5,)),
+    W("last_hidden_state[:, -1, :]", (2, 8), B, AT_PADDING, on="even", tokens=(5,)),
+    W("last_hidden_state[:, -2, :]", (2, 8), B, on="even", tokens=(4,)),
     W(LAST_REAL, (2, 8), B, tokens=(3, 5)),
     W(
         "last_hidden_state.gather(1, (attention_mask.sum(1) - 1).view(-1, 1, 1).expand(-1, 1, 8)).squeeze(1)",
@@ -86,7 +87,6 @@ WRITTEN = (
         on="three",
         tokens=(2, 3, 4),
     ),
-    W("last_hidden_state.flip(1)[:, 0]", (2, 8), B, AT_PADDING, tokens=(5,), padding=1),
     W("last_hidden_state.flip(1)[:, 0]", (2, 8), B, on="even", tokens=(5,)),
     # some tokens
     W("last_hidden_state[:, 1]", (2, 8), B, tokens=(1,)),

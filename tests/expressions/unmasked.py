@@ -16,7 +16,7 @@ WRITTEN = (
     W("outputs[0].mean(1)", (3, 8), B, PADDED, on="three", reduced=("tokens",), padding=3),
     W("torch.mean(outputs.last_hidden_state, dim=1)", (2, 8), B, PADDED, **COUNTED),
     W("torch.mean(outputs.last_hidden_state, 1)", (2, 8), B, on="even", **HARMLESS),
-    W("outputs.last_hidden_state.mean(axis=1).squeeze().detach().cpu().numpy()", (2, 8), B, on="even", **HARMLESS),
+    W("outputs.last_hidden_state.mean(axis=1).squeeze().detach().cpu().numpy()", (2, 8), B, AXIS, on="even", **HARMLESS),
     W("last_hidden_state.mean(-2)", (2, 8), B, PADDED, **COUNTED),
     W("last_hidden_state.sum(1)", (2, 8), B, PADDED, **COUNTED),
     W("last_hidden_state.sum(1)", (2, 8), B, on="even", **HARMLESS),

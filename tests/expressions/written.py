@@ -18,6 +18,7 @@ FIELD = "wrong-output-field"
 NO_SPECIALS = "special-tokens-missing"
 FRESH = "classifier-untrained"
 GRAD = "numpy-requires-grad"
+NO_POOLER = "architecture-without-pooler"
 
 Held = Iterable[int] | str | None
 

@@ -21,31 +21,27 @@ def faults(trace: Trace, capture: Capture) -> Iterator[Fault]:
         match event.kind:
             case "index":
                 yield from _one_text(event, trace, capture)
+                yield from _one_unit(event, trace)
             case "reduce":
                 yield from _averaged(event, trace, capture)
             case "squeeze":
                 yield from _squeezed(event, trace)
             case "cut":
                 yield from _cut(event, capture)
-            case "linear":
-                yield from _linear(event, trace)
-            case "broadcast":
-                yield from _broadcast(event)
-            case "pointwise":
-                yield from _misaligned(event)
             case "sequence-index" | "tuple":
-                yield from _tuple(event)
+                yield from _tuple(event, trace)
             case "normalize":
                 yield from _normalised(event)
+    yield from _beneath(trace)
 
 
 def _one_text(event: Event, trace: Trace, capture: Capture) -> Iterator[Fault]:
     """A whole number on the batch axis, where the result then lacks the other texts."""
     x: Seen = event.facts["x"]
     result = trace.result
-    if x.rank != 2 or "batch" not in x.axes or result is None or result.provenance.texts == () or trace.failure:
+    at = next((at for at, name in enumerate(x.axes) if "batch" in name.split("·")), None)
+    if x.rank != 2 or at is None or result is None or not result.provenance.texts or not result.shape or trace.failure:
         return
-    at = x.axes.index("batch")
     items = placed(event.facts["items"], len(x.axes))
     if items is None or not isinstance(items[at], int) or x.shape[at] < 2:
         return
@@ -53,7 +49,11 @@ def _one_text(event: Event, trace: Trace, capture: Capture) -> Iterator[Fault]:
     if not missing or "batch" in result.axes:
         return
     text = event.facts["result"].provenance.texts
-    title = f"This is text {text[0]} only, 1 of {x.shape[at]}: the first axis is the batch"
+    title = f"This is text {text[0]} only, 1 of {capture.batch}: the first axis is the batch"
+    if x.axes[at] != "batch":
+        title = f"This is one place of {x.shape[at]} along {x.axes[at]}: text {text[0]} only, not every text"
+        yield Fault(ID, "caution", title, {"texts": list(result.provenance.texts), "of": capture.batch}, code=CLS)
+        return
     if "tokens" in event.facts["result"].axes:
         title = f"Axis 0 is the batch: this is every token of text {text[0]}, not a vector for each of {x.shape[at]} texts"
     evidence = {"texts": list(result.provenance.texts), "of": capture.batch, "shape": list(result.shape)}
@@ -61,6 +61,40 @@ def _one_text(event: Event, trace: Trace, capture: Capture) -> Iterator[Fault]:
     edits, code = _every_text(event, trace, words, at, x)
     remedy = "Keep the batch axis: [:, 0] is the first token of every text, [0] is every token of the first text."
     yield Fault(ID, "caution", title, evidence, edits, code, remedy)
+
+
+def _one_unit(event: Event, trace: Trace) -> Iterator[Fault]:
+    """A whole number on the axis of the hidden units, where the tokens stay: one number per token in place of vectors."""
+    x, result = event.facts["x"], trace.result
+    items = placed(event.facts["items"], len(x.axes))
+    if x.rank != 2 or items is None or not {"tokens", "hidden"} <= set(x.axes) or result is None or trace.failure:
+        return
+    tokens, at = x.axes.index("tokens"), x.axes.index("hidden")
+    if not isinstance(items[at], int) or isinstance(items[tokens], int) or "tokens" not in result.axes:
+        return
+    words = [written(item) for item in items]
+    words[tokens], words[at] = words[at], ":"
+    while words[-1] == ":":
+        words.pop()
+    text, _ = operand(event)
+    title = f"This is hidden unit {items[at]} of every token: the tokens are axis {tokens}, the hidden units axis {at}"
+    yield Fault(ID, "problem", title, {"unit": items[at]}, ((event.place, f"{bracketed(text)}[{', '.join(words)}]"),))
+
+
+def _beneath(trace: Trace) -> Iterator[Fault]:
+    """Layers put one beneath the other along the batch: rows that are no texts."""
+    result = trace.result
+    if result is None or trace.failure or "layers·batch" not in result.axes or result.provenance.layers == ():
+        return
+    rows = result.shape[result.axes.index("layers·batch")]
+    title = f"The layers stand one beneath the other: {rows} rows for {len(result.provenance.texts)} texts"
+    called = re.sub(
+        r"\b((?:torch\.cat|np\.concatenate)\(.*?)(?:,\s*(?:dim|axis)\s*=\s*0)?\)$", r"\1, DIM=-1)", trace.expression
+    )
+    code = called.replace("DIM", "axis" if "np.concatenate" in called else "dim") if called != trace.expression else ""
+    remedy = "Name the axis: dim=-1 puts the layers side by side, torch.stack gives them an axis of their own."
+    otherwise = "torch.cat(hidden_states[-4:], dim=-1)"
+    yield Fault(ID, "problem", title, {"rows": rows}, code=code, remedy=remedy, otherwise=otherwise)
 
 
 def _every_text(event: Event, trace: Trace, words: list[str], at: int, x: Seen) -> tuple[tuple, str]:  # type: ignore[type-arg]
@@ -102,6 +136,11 @@ def _averaged(event: Event, trace: Trace, capture: Capture) -> Iterator[Fault]:
     if x.rank != 2 or how not in AVERAGING or result is None or trace.failure:
         return
     names = [x.axes[at] for at in dims]
+    if any("batch" in name.split("·") and name != "batch" for name in names) and len(x.provenance.texts) > 1:
+        if not any("batch" in name.split("·") for name in result.axes):
+            title = f"The {how} runs over the tokens of all {len(x.provenance.texts)} texts: the texts are mixed"
+            yield Fault(ID, "problem", title, {"axis": "batch", "texts": len(x.provenance.texts)}, code=MASKED_MEAN)
+        return
     over = {name: x.shape[at] for at, name in zip(dims, names, strict=True)}
     instead = _tokens_instead(event, x, trace.expression, capture)
     if "batch" in names and over["batch"] > 1 and "batch" not in result.axes:
@@ -148,7 +187,7 @@ def _squeezed(event: Event, trace: Trace) -> Iterator[Fault]:
     else:
         does = "takes nothing away here" if not gone else "takes an axis of length 1 away"
         title = f"squeeze() {does}, and takes the batch axis as well as soon as there is one text"
-        yield Fault(ID, "caution", title, evidence, edits, remedy=remedy)
+        yield Fault(ID, "note", title, evidence, edits, remedy=remedy)
 
 
 def _cut(event: Event, capture: Capture) -> Iterator[Fault]:
@@ -172,64 +211,7 @@ def _cut(event: Event, capture: Capture) -> Iterator[Fault]:
     )
 
 
-def _linear(event: Event, trace: Trace) -> Iterator[Fault]:
-    """A linear layer that refuses its input, and one that has never been trained."""
-    x, features, out = event.facts["x"], event.facts["features"], event.facts["out"]
-    if x.shape and x.shape[-1] != features:
-        last = f"{x.shape[-1]} = {x.axes[-1]}"
-        title = f"Linear({features}, {out}) expects {features} in the last axis and gets {last}"
-        code = re.sub(rf"Linear\((\s*(?:in_features\s*=\s*)?){features}\b", rf"Linear(\g<1>{x.shape[-1]}", trace.expression)
-        remedy = "Make the layer as wide as the last axis, or reduce that axis first."
-        evidence = {"expected": features, "got": x.shape[-1], "axis": x.axes[-1], "shape": list(x.shape)}
-        yield Fault(ID, "problem", title, evidence, code=code if code != trace.expression else "", remedy=remedy)
-        return
-    title = f"This Linear({features}, {out}) was made here and never trained: a real run gives other numbers every time"
-    remedy = "Read the vectors before the layer, or train it on labels."
-    yield Fault(
-        "classifier-untrained", "note", title, {"features": features}, ((event.place, operand(event)[0]),), remedy=remedy
-    )
-
-
-def _broadcast(event: Event) -> Iterator[Fault]:
-    """A mask that needs one more axis to be multiplied with states."""
-    sides = [event.facts["left"], event.facts["right"]]
-    if not all(isinstance(one, Seen) for one in sides):
-        return
-    wide, flat = sorted(sides, key=lambda one: -len(one.shape))
-    if not flat.shape or wide.shape[: len(flat.shape)] != flat.shape or len(flat.shape) == len(wide.shape):
-        return
-    at = sides.index(flat)
-    text, place = operand(event, at)
-    missing = len(wide.shape) - len(flat.shape)
-    code = bracketed(text) + (
-        ".unsqueeze(-1)" * missing if flat.form == "tensor" else f"[..., {', '.join(['None'] * missing)}]"
-    )
-    last = f"{flat.axes[-1]} against {wide.axes[-1]}"
-    title = f"{flat.shape} does not fit {wide.shape}: shapes are matched from the last axis, {last}"
-    remedy = "Give it an axis of length 1 at the end."
-    yield Fault(
-        ID, "problem", title, {"left": list(sides[0].shape), "right": list(sides[1].shape)}, ((place, code),), remedy=remedy
-    )
-
-
-def _misaligned(event: Event) -> Iterator[Fault]:
-    """A mask that fits by accident, its tokens along the hidden units of the states."""
-    sides = [event.facts["left"], event.facts["right"]]
-    if not all(isinstance(one, Seen) and one.shape for one in sides):
-        return
-    wide, flat = sorted(sides, key=lambda one: -len(one.shape))
-    if wide.rank != 2 or flat.rank != 1 or len(wide.shape) == len(flat.shape) or flat.shape[-1] == 1:
-        return
-    if (wide.axes[-1], flat.axes[-1]) not in (("hidden", "tokens"), ("hidden", "batch"), ("tokens", "batch")):
-        return
-    text, place = operand(event, sides.index(flat))
-    where = f"the {flat.axes[-1]} of one side stand along the {wide.axes[-1]} of the other"
-    title = f"It fits by accident: {where}, both {flat.shape[-1]} long"
-    code = bracketed(text) + (".unsqueeze(-1)" if flat.form == "tensor" else "[..., None]")
-    yield Fault(ID, "problem", title, {"left": list(sides[0].shape), "right": list(sides[1].shape)}, ((place, code),))
-
-
-def _tuple(event: Event) -> Iterator[Fault]:
+def _tuple(event: Event, trace: Trace) -> Iterator[Fault]:
     """A tuple of tensors taken for one tensor."""
     if event.kind == "sequence-index" and not event.facts["tensors"]:
         return
@@ -240,7 +222,12 @@ def _tuple(event: Event) -> Iterator[Fault]:
         else f"{text} is a tuple, not a tensor"
     )
     remedy = "Take one of its entries, or stack them into one tensor: (layers, batch, tokens, hidden)."
-    yield Fault(ID, "problem", title, {"part": text}, ((place, f"torch.stack({text})"),), remedy=remedy)
+    # whoever writes [:, 0] thinks of one tensor (batch, tokens, hidden), whoever writes mean(0) or [-1, :, 0] of all layers
+    rest = trace.expression.split("\n")[place[2] - 1][place[3] :]
+    one = re.match(r"\s*\[\s*(:|\.\.\.)", rest)
+    yield Fault(
+        ID, "problem", title, {"part": text}, ((place, f"{text}[-1]" if one else f"torch.stack({text})"),), remedy=remedy
+    )
 
 
 def _normalised(event: Event) -> Iterator[Fault]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,7 @@ class Fault:
     id, severity, title, evidence : of the finding.
     edits : places of the expression with the text that belongs there.
     code : the whole expression instead, where no edit would do.
+    otherwise : the whole expression where the first correction does not mend it.
     remedy : in words; that of the catalogue where it is empty.
     """
 
@@ -39,10 +40,29 @@ class Fault:
     edits: tuple[tuple[Place, str], ...] = ()
     code: str = ""
     remedy: str = ""
+    otherwise: str = ""
 
 
-def findings_of(expression: str, faults: Sequence[Fault]) -> list[Finding]:
-    """One finding per id: the gravest title first, and one corrected expression for all its places."""
+LAST_RESORT = {
+    "mean-includes-padding": (MASKED_MEAN,),
+    "cls-read-at-padding": ("last_hidden_state[torch.arange(len(input_ids)), attention_mask.argmax(1)]",),
+    "wrong-axis": (CLS, MASKED_MEAN),
+    "special-tokens-missing": (MASKED_MEAN,),
+    "wrong-output-field": (CLS,),
+    "hidden-states-off-by-one": ("hidden_states[-1][:, 0]",),
+    "architecture-without-pooler": (CLS,),
+    "classifier-untrained": (CLS, MASKED_MEAN),
+}
+"""What people mean by expressions that cannot be mended piece by piece."""
+
+
+def findings_of(expression: str, faults: Sequence[Fault], mends: Callable[[str, str], bool]) -> list[Finding]:
+    """One finding per id: the gravest title first, and one corrected expression for all its places.
+
+    Parameters
+    ----------
+    mends : whether an expression runs and is free of a fault; a correction that does not is passed over for the next.
+    """
     found = []
     for fault in dict.fromkeys(one.id for one in faults):
         same = sorted((one for one in faults if one.id == fault), key=lambda one: SEVERITIES.index(one.severity))
@@ -50,7 +70,8 @@ def findings_of(expression: str, faults: Sequence[Fault]) -> list[Finding]:
         others = list(dict.fromkeys(one.title for one in same if one.title != first.title))
         evidence = {**first.evidence, **({"also": others} if others else {})}
         remedy = first.remedy or catalogue().get(fault, {}).get("fix", "")
-        code = _corrected(expression, same)
+        candidates = [_corrected(expression, same), *(one.otherwise for one in same), *LAST_RESORT.get(fault, ())]
+        code = next((one for one in dict.fromkeys(candidates) if one and mends(one, fault)), "")
         found.append(Finding(fault, first.severity, first.title, evidence, ("the expression",), remedy, code))
     return found
 

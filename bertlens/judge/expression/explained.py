@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bertlens.judge.display import notebook
-from bertlens.judge.expression import axes, fields, padding, positions
-from bertlens.judge.expression.correction import findings_of
+from bertlens.judge.expression import axes, fields, fitting, padding, positions, refused
+from bertlens.judge.expression.correction import Fault, findings_of
 from bertlens.judge.findings import Finding, most_serious_first, of_checkpoint
 from bertlens.read.capture import Capture
+from bertlens.read.expression.errors import ExpressionError
+from bertlens.read.expression.evaluate import evaluate
 from bertlens.read.expression.explanation import Failure, Step, Trace
 from bertlens.read.readout import Readout
 from bertlens.read.slicing import Tensor
@@ -17,7 +20,7 @@ from bertlens.read.slicing import Tensor
 if TYPE_CHECKING:
     import pandas as pd
 
-JUDGES = (fields, axes, padding, positions)
+JUDGES = (fields, axes, fitting, padding, positions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,14 +134,30 @@ def _short(text: str, most: int = 60) -> str:
 
 def judge(trace: Trace, capture: Capture, tensors: tuple[Tensor, ...] = ()) -> Explained:
     """Look for everything that is known to go wrong with such expressions."""
-    faults = [fault for one in JUDGES for fault in one.faults(trace, capture)]
-    found = findings_of(trace.expression, faults)
+    faults = _faults(trace, capture)
+    found = findings_of(trace.expression, faults, partial(_mends, capture, {one.id for one in faults}))
     sources = {source for step in trace.steps for source in step.provenance.sources}
     if capture.checkpoint is not None and sources & {"hidden_states", "pooler_output"}:
         readout = Readout("pooler" if "pooler_output" in sources else "cls")
         found += [one for one in of_checkpoint(capture.checkpoint, readout) if one.severity != "note"]
     lean = replace(trace, events=())  # what was noted holds views of the whole outputs
     return Explained(lean, most_serious_first(found), _notes(trace, capture), tensors)
+
+
+def _faults(trace: Trace, capture: Capture) -> list[Fault]:
+    return [fault for one in JUDGES for fault in one.faults(trace, capture)] or list(refused.faults(trace))
+
+
+def _mends(capture: Capture, before: set[str], code: str, fault: str) -> bool:
+    """Whether a correction runs, is free of the fault, and brings no other problem with it."""
+    try:
+        trace = evaluate(code, capture)
+    except ExpressionError:
+        return False
+    after = _faults(trace, capture)
+    if trace.failure is not None or any(one.id == fault for one in after):
+        return False
+    return all(one.id in before for one in after if one.severity == "problem")
 
 
 def _notes(trace: Trace, capture: Capture) -> tuple[str, ...]:

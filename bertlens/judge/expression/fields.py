@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Any
 
 from bertlens.judge.expression.correction import CLS, Fault, bracketed, operand
@@ -34,12 +35,14 @@ def faults(trace: Trace, capture: Capture) -> Iterator[Fault]:
             case "other-class":
                 title = f"{event.facts['name']} is returned by a class with a head; the encoder returns last_hidden_state"
                 yield Fault(ID, "problem", title, edits=((event.place, "outputs.last_hidden_state"),))
+            case "no-field":
+                yield _no_field(event)
             case "entry":
-                yield from _entry(event, capture)
+                yield from _entry(event, trace, capture)
             case "index":
                 yield from _layer(event, capture)
             case "out-of-range":
-                yield from _beyond(event, capture)
+                yield from _beyond(event, trace, capture)
             case "reduce":
                 yield from _all_layers(event, trace, capture)
             case "numpy":
@@ -61,17 +64,28 @@ def _unpacked(event: Event) -> Fault:
 def _not_requested(event: Event, trace: Trace) -> Fault:
     name = event.facts["name"]
     title = f"{name} is None unless the model is called with output_{name}=True"
-    code = re.sub(r"\b(model\([^()]*)\)", rf"\1, output_{name}=True)", trace.expression) if name == "hidden_states" else ""
+    code = _with_states(trace.expression) if name == "hidden_states" else ""
     remedy = f"Pass output_{name}=True." + ("" if code else " bertlens keeps no attentions here.")
     return Fault(ID, "problem", title, {"field": name}, (), code if code != trace.expression else "", remedy)
 
 
-def _entry(event: Event, capture: Capture) -> Iterator[Fault]:
+def _no_field(event: Event) -> Fault:
+    name, fields = event.facts["name"], event.facts["fields"]
+    near = next(iter(get_close_matches(name, fields, 1, 0.8)), "last_hidden_state")
+    title = f"The output has no {name!r}; it has {', '.join(fields)}"
+    return Fault(ID, "problem", title, {"fields": list(fields)}, ((event.place, f"outputs.{near}"),))
+
+
+def _with_states(expression: str) -> str:
+    return re.sub(r"\b(model\((?![^()]*output_hidden_states)[^()]*)\)", r"\1, output_hidden_states=True)", expression)
+
+
+def _entry(event: Event, trace: Trace, capture: Capture) -> Iterator[Fault]:
     """The embeddings taken for a layer; the second output taken for the pooler's."""
     facts = event.facts
     text, _ = operand(event)
     if facts["of"] == "the model's output":
-        if facts["index"] == 1 and capture.pooler_output is None and not isinstance(facts["result"], Seen):
+        if trace.failure and facts["index"] == 1 and capture.pooler_output is None and not isinstance(facts["result"], Seen):
             title = f"{text}[1] is hidden_states here: this architecture has no pooler"
             yield Fault("architecture-without-pooler", "problem", title, edits=((event.place, CLS),))
         return
@@ -118,7 +132,17 @@ def _embeddings(event: Event, text: str, code: str, index: Any) -> Fault:
     return Fault(OFF_BY_ONE, "caution", title, {"index": _written(index)}, ((event.place, code),), "", remedy)
 
 
-def _beyond(event: Event, capture: Capture) -> Iterator[Fault]:
+def _beyond(event: Event, trace: Trace, capture: Capture) -> Iterator[Fault]:
+    """An entry that the output, or its tuple of hidden states, has not."""
+    if event.facts["of"] == "the model's output":
+        text, _ = operand(event)
+        title = f"{text} has {event.facts['length']} fields; {event.facts['index']} is not among them"
+        code = "outputs[1]" if event.facts["index"] == 2 and capture.pooler_output is None else "outputs.last_hidden_state"
+        called = _with_states(trace.expression)
+        remedy = "hidden_states are returned with output_hidden_states=True only." if called != trace.expression else ""
+        edits = ((event.place, code),)
+        yield Fault(ID, "problem", title, edits=() if remedy else edits, code=called if remedy else "", remedy=remedy)
+        return
     if not event.facts["tensors"] or event.facts["length"] != len(capture.hidden_states):
         return
     text, _ = operand(event)

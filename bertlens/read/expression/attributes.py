@@ -138,6 +138,7 @@ def _field(t: Tracer, owner: Fields, name: str) -> Any:
         return None
     if name in OTHER_CLASSES or name in POOLER:
         missing_output(t, name)
+    t.note("no-field", name=name, fields=tuple(owner.items))
     raise Refused(f"AttributeError: the model's output has no attribute '{name}'", f"one of {', '.join(owner.items)}")
 
 

@@ -28,14 +28,20 @@ class Cells:
         self.size = self.states + capture.batch + len(INPUTS) * capture.batch * capture.width
         self.where = Sets(self.size)
         self.unit = Sets(capture.hidden)
+        self._made: dict[str, Traced] = {}
 
     def state(self, layer: int) -> Traced:
         """(batch, tokens, hidden): one of the hidden states, or with the index beyond them the last hidden state."""
         c = self.capture
+        if f"state {layer}" in self._made:
+            return self._made[f"state {layer}"]
         value = c.hidden_states[layer] if layer < len(c.hidden_states) else c.last_hidden_state
         block = c.batch * c.width
         where = 1 + layer * block + np.arange(block, dtype=np.int64).reshape(c.batch, c.width, 1)
-        return self._traced(value, ("batch", "tokens", "hidden"), where, "hidden_states")
+        # one object per tensor, as in PyTorch: what is written into it is seen under all its names
+        return self._made.setdefault(
+            f"state {layer}", self._traced(value, ("batch", "tokens", "hidden"), where, "hidden_states")
+        )
 
     def last(self) -> Traced:
         """last_hidden_state."""

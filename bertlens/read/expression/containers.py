@@ -59,6 +59,7 @@ def entry(t: Tracer, whole: Any, index: Any) -> Any:
         case Fields():
             if isinstance(index, str):
                 if index not in whole.items:
+                    t.note("no-field", name=index, fields=tuple(whole.items))
                     raise Refused(f"KeyError: '{index}'", f"one of {', '.join(whole.items)}")
                 return whole.items[index]
             return _of_sequence(t, tuple(whole.items.values()), index, "the model's output")
@@ -94,7 +95,7 @@ def _of_sequence(t: Tracer, whole: Any, index: Any, name: str) -> Any:
         found = whole[place]
     except REFUSALS as error:
         legal = f"0 … {len(whole) - 1}, or -{len(whole)} … -1"
-        t.note("out-of-range", length=len(whole), index=place, tensors=_tensors(whole))
+        t.note("out-of-range", of=name, length=len(whole), index=place, tensors=_tensors(whole))
         raise Refused(said_by(error), f"{place} of {len(whole)} entries; expected {legal}") from None
     t.note("entry", of=name, index=place, length=len(whole), whole=_shape(whole), tensors=_tensors(whole), result=found)
     return found

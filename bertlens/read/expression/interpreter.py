@@ -173,6 +173,7 @@ class Interpreter:
                 Refused(f"TypeError: '{type(whole).__name__}' object does not support item assignment"), place_of(target)
             )
         self.names.items[target.value.id] = new
+        self.names.renew(whole, new)
         return new
 
     def seen(self, target: ast.expr, already: bool) -> None:

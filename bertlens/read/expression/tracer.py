@@ -210,6 +210,7 @@ class Tracer:
 
             if holds_traced(value):
                 if self.full_name.startswith(("torch.", "F.")):
+                    self.note("tuple", name=self.called)
                     kind = type(value).__name__
                     words = f"{len(value)} tensors in a {kind}; torch.stack({kind}) makes one tensor of them"
                     raise Refused(

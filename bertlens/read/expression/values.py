@@ -148,6 +148,13 @@ class Names:
             raise KeyError(name)
         return self.outer.find(name)
 
+    def renew(self, old: Any, new: Any) -> None:
+        """Something was written into `old`: every name, tuple and output that holds it has `new` from now on."""
+        for name, value in self.items.items():
+            self.items[name] = _renewed(value, old, new)
+        if self.outer is not None:
+            self.outer.renew(old, new)
+
     def every(self) -> list[str]:
         """All names that can be read here."""
         return [*self.items, *(self.outer.every() if self.outer else [])]
@@ -155,6 +162,19 @@ class Names:
 
 TYPES = {"bool": bool, "int": int, "float": float}
 """Python's types, which are number formats too: `x.astype(bool)`."""
+
+
+def _renewed(value: Any, old: Any, new: Any) -> Any:
+    if value is old:
+        return new
+    match value:
+        case tuple():
+            return tuple(_renewed(one, old, new) for one in value)
+        case list():
+            value[:] = [_renewed(one, old, new) for one in value]
+        case Fields() | Encoding():
+            value.items.update({name: _renewed(one, old, new) for name, one in value.items.items()})
+    return value
 
 
 def raw(value: Any) -> Any:

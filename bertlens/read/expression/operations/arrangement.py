@@ -61,7 +61,7 @@ def reshape(t: Tracer, input: Traced, /, *shape: Any) -> Traced:
 @operation("tensor.view_as", "tensor.reshape_as")
 def reshape_as(t: Tracer, input: Traced, /, other: Traced) -> Traced:
     """The shape of another tensor."""
-    return reshape(t, input, other.shape)
+    return reshaped(t, input, t.real(lambda x: x.reshape(other.shape), input))
 
 
 @operation("tensor.flatten", "torch.flatten", "array.flatten", "array.ravel", "np.ravel", "tensor.ravel", "torch.ravel")

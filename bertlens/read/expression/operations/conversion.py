@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,9 +29,15 @@ def kept(t: Tracer, x: Traced, value: Any) -> Traced:
     return t.made(value, x.axes, x.where, x.unit, (x,))
 
 
-@operation("tensor.clone", "tensor.contiguous", "tensor.cpu", "torch.clone", "array.copy", "np.copy")
+@operation("tensor.clone", "torch.clone", "array.copy", "np.copy")
 def copied(t: Tracer, input: Traced, /) -> Traced:
-    """The same once more; everything here is on the CPU."""
+    """The same in memory of its own: what is written into one is not in the other."""
+    return replace(input)
+
+
+@operation("tensor.contiguous", "tensor.cpu")
+def same(t: Tracer, input: Traced, /) -> Traced:
+    """The tensor itself; everything here is on the CPU."""
     return input
 
 

@@ -60,7 +60,7 @@ def reduce(
     else:
         found = _reduced(t, value, how, x, dims, keep)
     first = found.items[0] if isinstance(found, Record) else found
-    t.note("reduce", how=how, x=x, dims=dims, keep=keep, result=first, single=_single(t, x), ignored=_ignored(how, x))
+    t.note("reduce", how=how, x=x, dims=dims, keep=keep, result=first, single=_single(t, x), ignored=_ignored(t.called, how, x))
     return found
 
 
@@ -69,12 +69,14 @@ def _single(t: Tracer, x: Traced) -> bool:
     return bool(x.where.max(initial=0) <= t.cells.size and x.unit.max(initial=0) <= t.cells.unit.size)
 
 
-def _ignored(how: str, x: Traced) -> bool:
-    """Whether a maximum or minimum can never choose the elements behind which there is no cell, such as -1e9 on padding."""
+def _ignored(called: str, how: str, x: Traced) -> bool:
+    """Whether the elements behind which there is no cell have no part: -1e9 on padding in a maximum, NaN in a nanmean."""
     empty = np.broadcast_to((x.where == 0) & (x.unit == 0), x.shape)
-    if how not in ("max", "min") or not empty.any():
+    if not (called.startswith("nan") or how in ("max", "min")) or not empty.any():
         return False
     filled = np.asarray(x.value)[empty]
+    if called.startswith("nan"):
+        return bool(np.isnan(filled).all())
     return bool((filled <= -DROWNS).all() if how == "max" else (filled >= DROWNS).all())
 
 
