@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,8 @@ from tests.test_cli import TEXTS, ran, strict, texts
 __all__ = ["texts"]
 
 SOUND = "outputs.last_hidden_state[:, 0, :]"
-FAULTY = "output[0][0]"
+ONE = "output[0][0]"
+FAULTY = "last_hidden_state.mean(1)"
 
 
 def shapes(capsys: pytest.CaptureFixture[str], file: str, *more: str) -> tuple[int, str, str]:
@@ -35,9 +37,16 @@ def test_the_document_without_an_expression(texts: str, capsys: pytest.CaptureFi
     assert [finding["id"] for finding in document["findings"]] == ["pooler-untrained"]
 
 
-@pytest.mark.parametrize(("expression", "status", "verdict"), [(SOUND, 0, "sound"), (FAULTY, 1, "problem")])
+@pytest.mark.parametrize(
+    ("expression", "status", "verdict", "shape", "held"),
+    [
+        (SOUND, 0, "sound", [3, 384], ([0, 1, 2], [0], [6])),
+        (ONE, 0, "caution", [15, 384], ([0], "all", [6])),
+        (FAULTY, 1, "problem", [3, 384], ([0, 1, 2], "all", [6])),
+    ],
+)
 def test_the_document_is_the_core_s(
-    texts: str, capsys: pytest.CaptureFixture[str], expression: str, status: int, verdict: str
+    texts: str, capsys: pytest.CaptureFixture[str], expression: str, status: int, verdict: str, shape: list[int], held: Any
 ) -> None:
     found = shapes(capsys, texts, "--expr", expression, "--json")
     assert (found[0], found[2]) == (status, "")
@@ -47,23 +56,19 @@ def test_the_document_is_the_core_s(
     assert document == json.loads(json.dumps(expected.to_dict()))
     assert (document["schema"], expected.verdict) == ("bertlens.shapes/1", verdict)
     last = document["steps"][-1]
-    assert last["expression"] == expression
-    width = capture.width
-    assert last["shape"] == ([3, 384] if expression == SOUND else [width, 384])
-    assert last["provenance"]["texts"] == ([0, 1, 2] if expression == SOUND else [0])
-    assert last["provenance"]["tokens"] == ([0] if expression == SOUND else "all")
-    assert last["provenance"]["layers"] == [6]
-    assert bool(document["findings"]) == (expression == FAULTY)
+    assert (last["expression"], last["shape"]) == (expression, shape)
+    assert tuple(last["provenance"][name] for name in ("texts", "tokens", "layers")) == held
+    assert bool(document["findings"]) == (expression != SOUND)
 
 
 def test_words_for_people(texts: str, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = shapes(capsys, texts, "--expr", FAULTY)
-    assert status == 1
+    assert (status, out.partition(":")[0]) == (1, "Faulty")
     assert "last_hidden_state" in out and "batch × tokens × hidden" in out
-    assert "  1  output[0]\n" in out and "  2  output[0][0]\n" in out
-    assert "[wrong-axis]" in out
+    assert "  1  last_hidden_state\n" in out and "  2  last_hidden_state.mean(1)\n" in out
+    assert "[mean-includes-padding]" in out and "  | (last_hidden_state * attention_mask" in out
     status, healthy, _ = shapes(capsys, texts, "--expr", SOUND)
-    assert status == 0 and "[wrong-axis]" not in healthy
+    assert status == 0 and "problem" not in healthy
     assert "batch × hidden = 3 × 384  float32" in healthy
 
 

@@ -14,13 +14,13 @@ EXAMPLES: dict[str, dict[str, str]] = {
         "last four layers concatenated": "torch.cat(hidden_states[-4:], dim=-1)[:, 0]",
         "[CLS] averaged over four layers": "torch.stack([h[:, 0] for h in hidden_states[-4:]]).mean(0)",
         "the first layer": "hidden_states[1]",
-        "one word in every layer": "torch.stack(hidden_states)[:, 0, 2]",
+        "[CLS] in every layer": "torch.stack(hidden_states)[:, :, 0]",
     },
     "Mistakes people make": {
         "output[0][0]": "output[0][0]",
         "mean over everything": "last_hidden_state.mean(dim=1)",
         "unpacking the outputs": "sequence, pooled = outputs\nsequence.shape",
-        "a layer too few": "hidden_states[0]",
+        "the embeddings for layer 1": "hidden_states[0]",
         "a classifier on four layers": "features = torch.cat(hidden_states[-4:], dim=-1)[:, 0]\nnn.Linear(768, 2)(features)",
     },
 }

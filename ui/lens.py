@@ -13,8 +13,7 @@ from ui.examples import EXAMPLES
 from ui.frame import Page
 
 if TYPE_CHECKING:
-    from bertlens.judge.expression import Explained
-
+    from bertlens.judge.expression.explained import Explained
     from bertlens.judge.findings import Finding
     from bertlens.read.capture import Capture
     from bertlens.show.held import Held
@@ -134,7 +133,6 @@ def _result(found: Explained, capture: Capture) -> None:
             _stopped(found)
         elif step is not None:
             st.markdown(f"##### {_shaped(step.axes, step.shape)}")
-            st.markdown(f"{blocks.plain(step.words[:1].upper() + step.words[1:])}.")
             st.caption(f"{step.form}, {step.dtype or 'no dtype'}, {_memory(step.bytes)}")
         for at, finding in enumerate(found.findings):
             _finding(finding, at)

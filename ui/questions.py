@@ -12,11 +12,10 @@ from ui.frame import Page, Stopped
 from ui.progress import working
 
 if TYPE_CHECKING:
-    from bertlens.judge.expression import Explained
-
     from bertlens.diagnose import Rows
     from bertlens.judge.checkpoint.checkup import Checkup
     from bertlens.judge.comparison import Comparison
+    from bertlens.judge.expression.explained import Explained
     from bertlens.judge.parting import Parting
     from bertlens.judge.sweep import Sweep
     from bertlens.judge.weights.matrix import Matrix
@@ -160,7 +159,7 @@ def _asked(
     page: Page, what: str, values: Hashable, make: Callable[[Progress], T], keep: Callable[..., Any] = memory.result
 ) -> T:
     """The answer from memory, or made now; cancelling leaves the page where it is."""
-    answer = working((page.name, values), what, lambda progress: keep(page.name, values, lambda: make(progress)))
+    answer: T | None = working((page.name, values), what, lambda progress: keep(page.name, values, lambda: make(progress)))
     if answer is None:
         raise Stopped
     return answer

@@ -13,7 +13,7 @@ from bertlens.commands import answer, arguments
 from bertlens.errors import BertlensError
 
 if TYPE_CHECKING:
-    from bertlens.judge.expression import Explained
+    from bertlens.judge.expression.explained import Explained
     from bertlens.judge.findings import Finding
     from bertlens.read.capture import Capture
     from bertlens.read.slicing import Tensor
