@@ -258,6 +258,12 @@ def test_the_picture_and_the_table_hold_the_values(expression: str) -> None:
         ("last_hidden_state[1][:2]", ["token 0 [CLS]", "token 1 w1"]),
         ("torch.stack(hidden_states)[2:, 0, 0]", ["layer 2", "layer 3"]),
         ("last_hidden_state[:1, :2]", ["text 0, token 0 [CLS]", "text 0, token 1 w1"]),
+        ("last_hidden_state[1][2:4, 5:]", ["token 2 w2", "token 3 w3"]),
+        # what was turned round, or computed, is not called by numbers that it may not have
+        ("last_hidden_state[1][[3, 2]]", ["tokens 0", "tokens 1"]),
+        ("torch.stack([hidden_states[-1], hidden_states[-2]])[:, 0, 0]", ["layers 0", "layers 1"]),
+        ("torch.stack(hidden_states[:2])[:, 0].mean(1)", ["layers 0", "layers 1"]),
+        ("last_hidden_state[[2, 0], 0]", ["text 2", "text 0"]),
     ],
 )
 def test_rows_are_named(expression: str, rows: list[str]) -> None:

@@ -132,8 +132,9 @@ def _result(found: Explained, capture: Capture) -> None:
         if failure is not None:
             _stopped(found)
         elif step is not None:
-            st.markdown(f"##### {_shaped(step.axes, step.shape)}")
-            st.caption(f"{step.form}, {step.dtype or 'no dtype'}, {_memory(step.bytes)}")
+            if step.shape:
+                st.markdown(f"##### {_shaped(step.axes, step.shape)}")
+            st.caption(", ".join(filter(None, [step.form if step.bytes else "", step.dtype, _memory(step.bytes)])))
         for at, finding in enumerate(found.findings):
             _finding(finding, at)
         for note in found.notes:
@@ -142,8 +143,9 @@ def _result(found: Explained, capture: Capture) -> None:
         return
     lit = held.of_step(step, capture, found.expression) if failure is not None else held.of_result(found.trace, capture)
     if not lit.cells.any():
-        sources = ", ".join(step.provenance.sources) or "no tensor of the model"
-        right.caption(f"No cell of the hidden states is in it; it comes from {blocks.plain(sources)}.")
+        sources = ", ".join(step.provenance.sources)
+        where = f"; it comes from {blocks.plain(sources)}" if sources else ""
+        right.caption(f"No cell of the hidden states is in it{where}.")
         return
     with right:
         st.plotly_chart(cube.cube(lit), key="figure_cube", config={"displayModeBar": False})
@@ -268,6 +270,8 @@ def _shaped(axes: tuple[str, ...], shape: tuple[int, ...]) -> str:
 
 
 def _memory(size: int) -> str:
+    if not size:
+        return ""
     for unit, bound in (("bytes", 1_000), ("kB", 1_000_000), ("MB", 1_000_000_000)):
         if size < bound:
             return f"{size / (bound / 1_000):,.{0 if unit == 'bytes' else 1}f} {unit}"

@@ -15,7 +15,11 @@ from bertlens.show.figures import literal
 MOST_LINES, MOST_WIDE, MOST_CELLS = 40, 768, 500_000
 """Rows and columns of the picture, and values of the table."""
 
-SCALE = [[0, "rgba(213,94,0,1)"], [0.5, "rgba(128,128,128,0.06)"], [1, "rgba(0,114,178,1)"]]
+SCALE = [
+    *([0, "rgba(213,94,0,1)"], [0.25, "rgba(213,94,0,0.62)"]),
+    [0.5, "rgba(128,128,128,0.06)"],
+    *([0.75, "rgba(0,114,178,0.62)"], [1, "rgba(0,114,178,1)"]),
+]
 """Below zero orange, above zero blue, and at zero the page itself, light or dark."""
 
 INDEX = {"batch": "text", "tokens": "token", "layers": "layer", "hidden": "hidden unit", "1": "index"}
@@ -37,30 +41,56 @@ def array_of(trace: Trace) -> np.ndarray | None:
 
 
 def names_of(step: Step, capture: Capture, array: np.ndarray) -> list[list[str]]:
-    """The name of every index of every axis: "text 0", "[CLS]" with its position, "layer 6", "hidden unit 3"."""
+    """The name of every index of every axis: "text 0", "token 3 bank", "layer 6".
+
+    Tokens, layers and hidden units are called by their numbers only where the values are found under these numbers in the
+    states: an expression may have turned their order round. Elsewhere an index is just that: "tokens 0", the first of them.
+    """
     axes = step.axes if len(step.axes) == array.ndim else ("",) * array.ndim
-    return [_names(axis, size, step, capture) for axis, size in zip(axes, array.shape, strict=True)]
-
-
-def _names(axis: str, size: int, step: Step, capture: Capture) -> list[str]:
     found = step.provenance
-    if axis == "batch":
-        rows = found.rows if len(found.rows) == size else tuple((text,) for text in found.texts)
-        if len(rows) == size and all(rows):
-            return [_texts(row) for row in rows]
-    held = {"tokens": found.tokens, "layers": found.layers, "hidden": found.hidden}.get(axis, ())
-    if axis == "tokens" and found.every_token:
-        held = tuple(range(capture.width))
-    if axis == "hidden" and found.every_hidden:
-        held = tuple(range(capture.hidden))
-    numbers = held if len(held) == size else tuple(range(size))
+    held = {
+        "batch": found.texts,
+        "tokens": tuple(range(capture.width)) if found.every_token else found.tokens,
+        "layers": found.layers,
+        "hidden": tuple(range(capture.hidden)) if found.every_hidden else found.hidden,
+    }
+    sure = _found(axes, held, capture, array)
+    return [
+        _names(axis, size, step, capture, held[axis] if sure and axis in held else ())
+        for axis, size in zip(axes, array.shape, strict=True)
+    ]
+
+
+def _found(axes: tuple[str, ...], held: dict[str, tuple[int, ...]], capture: Capture, array: np.ndarray) -> bool:
+    """Whether the values are those of the states under these numbers, looked up along each axis."""
+    for name, numbers in held.items():
+        if len(numbers) != (array.shape[axes.index(name)] if name in axes else 1) or not numbers:
+            return False
+    if set(axes) - set(held) or held["layers"][-1] >= len(capture.hidden_states):
+        return False
+    for at, axis in enumerate(axes):
+        where = {name: numbers if name == axis else numbers[:1] for name, numbers in held.items()}
+        rows, columns, units = (list(where[name]) for name in ("batch", "tokens", "hidden"))
+        states = [capture.hidden_states[layer][rows][:, columns][..., units].numpy() for layer in where["layers"]]
+        line = array[tuple(slice(None) if other == at else 0 for other in range(array.ndim))]
+        if not np.array_equal(np.stack(states).reshape(-1), line):
+            return False
+    return True
+
+
+def _names(axis: str, size: int, step: Step, capture: Capture, numbers: tuple[int, ...]) -> list[str]:
+    found = step.provenance
+    if axis == "batch" and len(found.rows) == size and all(found.rows):
+        return [_texts(row) for row in found.rows]
+    if not numbers:
+        return [f"{axis if axis not in ('', '1') else 'index'} {at}" for at in range(size)]
     if axis == "tokens":
-        rows_of = capture.tokens
-        one = rows_of[found.texts[0]] if rows_of and len(found.texts) == 1 and len(held) == size else None
-        return [f"token {at}" + (f" {one[at]}" if one else "") for at in numbers]
+        rows = capture.tokens
+        words = rows[found.texts[0]] if rows and len(found.texts) == 1 else None
+        return [f"token {at}" + (f" {words[at]}" if words else "") for at in numbers]
     if axis == "layers":
-        return ["embeddings" if at == 0 and len(held) == size else f"layer {at}" for at in numbers]
-    return [f"{INDEX.get(axis, axis) or 'index'} {at}" for at in numbers]
+        return ["embeddings" if at == 0 and capture.layers else f"layer {at}" for at in numbers]
+    return [f"{INDEX[axis]} {at}" for at in numbers]
 
 
 def _texts(row: tuple[int, ...]) -> str:
@@ -100,13 +130,9 @@ def values(trace: Trace, capture: Capture) -> go.Figure | None:
     few = len(columns) <= 24
     ticks = {"tickvals": list(range(len(columns))), "ticktext": [_short(column) for column in columns]} if few else {}
     figure.update_xaxes(title=step.axes[-1] if len(step.axes) == array.ndim else "", **ticks)
-    every = max(1, len(rows) // 40)
-    figure.update_yaxes(
-        tickvals=list(range(len(rows)))[::every],
-        ticktext=[_short(row) for row in rows][::every],
-        autorange="reversed",
-        title="",
-    )
+    figure.update_xaxes(showgrid=False, zeroline=False)
+    ticks = {"tickvals": list(range(len(rows))), "ticktext": [_short(row) for row in rows]}
+    figure.update_yaxes(**ticks, autorange="reversed", title="", showgrid=False, zeroline=False)
     return _laid_out(figure, 110 + 26 * min(max(len(rows), 2), MOST_LINES))
 
 
@@ -153,7 +179,7 @@ def value_frame(trace: Trace, capture: Capture) -> pd.DataFrame:
     columns = names[-1][:MOST_CELLS]
     most = max(1, MOST_CELLS // len(columns)) if columns else 0
     flat = array.reshape(-1, array.shape[-1])[:most, : len(columns)]
-    plain = axes[-1] not in ("tokens", "batch", "layers")  # those have names of their own, the others are counted
+    plain = axes[-1] not in ("tokens", "batch", "layers")  # those may have names of their own, the others are counted
     frame = pd.DataFrame(flat, columns=[column.rpartition(" ")[2] if plain else column for column in columns])
     heads = np.indices(array.shape[:-1]).reshape(array.ndim - 1, -1)[:, : len(flat)]
     for at in reversed(range(array.ndim - 1)):
