@@ -21,6 +21,7 @@ from tests.test_sandbox import assert_a_place, assert_a_sentence
 MOST_SECONDS = 2.5
 
 fuzz = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(fuzz, max_examples=120)
 anything = st.one_of(texts, programs(), spiced(), mutants())
 
 
@@ -82,14 +83,14 @@ def test_any_text(text: str) -> None:
     assert_evaluated(text)
 
 
-@fuzz
+@few
 @given(programs())
 def test_programs_of_the_language(text: str) -> None:
     assert parse(text)
     assert_evaluated(text)
 
 
-@fuzz
+@few
 @given(spiced())
 def test_programs_with_what_is_forbidden(text: str) -> None:
     assert_evaluated(text)

@@ -7,7 +7,7 @@ import torch
 
 from bertlens.read.capture import Capture
 from bertlens.read.expression.axes import axis
-from bertlens.read.expression.sets import Sets
+from bertlens.read.expression.sets import LABEL, Sets
 from bertlens.read.expression.values import Traced
 
 INPUTS = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
@@ -37,7 +37,7 @@ class Cells:
             return self._made[f"state {layer}"]
         value = c.hidden_states[layer] if layer < len(c.hidden_states) else c.last_hidden_state
         block = c.batch * c.width
-        where = 1 + layer * block + np.arange(block, dtype=np.int64).reshape(c.batch, c.width, 1)
+        where = 1 + layer * block + np.arange(block, dtype=LABEL).reshape(c.batch, c.width, 1)
         # one object per tensor, as in PyTorch: what is written into it is seen under all its names
         return self._made.setdefault(
             f"state {layer}", self._traced(value, ("batch", "tokens", "hidden"), where, "hidden_states")
@@ -50,7 +50,7 @@ class Cells:
     def pooler(self) -> Traced:
         """(batch, hidden): the pooler output; a cell per text."""
         assert self.capture.pooler_output is not None
-        where = 1 + self.states + np.arange(self.capture.batch, dtype=np.int64)[:, None]
+        where = 1 + self.states + np.arange(self.capture.batch, dtype=LABEL)[:, None]
         return self._traced(self.capture.pooler_output, ("batch", "hidden"), where, "pooler_output")
 
     def input(self, name: str) -> Traced:
@@ -58,11 +58,11 @@ class Cells:
         c = self.capture
         block = c.batch * c.width
         start = 1 + self.states + c.batch + INPUTS.index(name) * block
-        where = start + np.arange(block, dtype=np.int64).reshape(c.batch, c.width)
+        where = start + np.arange(block, dtype=LABEL).reshape(c.batch, c.width)
         value, axes = c.inputs[name], (axis("batch", c.batch), axis("tokens", c.width))
-        return Traced(value, "tensor", axes, where, np.zeros((1, 1), np.int64), frozenset({name}))
+        return Traced(value, "tensor", axes, where, np.zeros((1, 1), LABEL), frozenset({name}))
 
     def _traced(self, value: torch.Tensor, names: tuple[str, ...], where: np.ndarray, source: str) -> Traced:
         axes = tuple(axis(name, size) for name, size in zip(names, value.shape, strict=True))
-        unit = np.arange(1, self.capture.hidden + 1, dtype=np.int64).reshape((1,) * (value.ndim - 1) + (-1,))
+        unit = np.arange(1, self.capture.hidden + 1, dtype=LABEL).reshape((1,) * (value.ndim - 1) + (-1,))
         return Traced(value, "tensor", axes, where, unit, frozenset({source}), (), self.capture.wanted_grad)

@@ -24,8 +24,10 @@ class Gathered:
     def add(self, traced: Sequence[Traced]) -> Gathered:
         """More values; of values with states and values without, those with states are told."""
         for one in traced:
-            self.where |= self.cells.where.held(one.where)
-            self.unit |= self.cells.unit.held(one.unit)
+            if one.rank < 2 or one.unit.any():
+                self.cells.where.add(self.where, one.where)
+            if one.where.any():
+                self.cells.unit.add(self.unit, one.unit)
             self.sources |= one.sources
             self.reduced = tuple(dict.fromkeys([*self.reduced, *one.reduced]))
         return self

@@ -20,7 +20,7 @@ from bertlens.read.expression.cells import Cells
 from bertlens.read.expression.errors import ExpressionError, Place
 from bertlens.read.expression.explanation import Event, Provenance
 from bertlens.read.expression.provenance import Gathered
-from bertlens.read.expression.sets import Sets, compressed
+from bertlens.read.expression.sets import LABEL, Sets, compressed
 from bertlens.read.expression.values import Traced, form_of, raw
 
 REFUSALS = (
@@ -190,7 +190,7 @@ class Tracer:
     def constant(self, value: Any, form: str = "") -> Traced:
         """A value that comes from no tensor of the model."""
         value = value if isinstance(value, torch.Tensor) else _of_numbers(value)
-        nothing = np.zeros((1,) * value.ndim, np.int64)
+        nothing = np.zeros((1,) * value.ndim, LABEL)
         return Traced(value, form or form_of(value), fitted((), tuple(value.shape)), nothing, nothing)
 
     def traced(self, value: Any) -> Traced:

@@ -11,7 +11,7 @@ import torch
 from bertlens.read.expression.axes import UNNAMED, Axis, axis, groups, renamed
 from bertlens.read.expression.operations.reductions import dims_of
 from bertlens.read.expression.operations.registry import everywhere, operation
-from bertlens.read.expression.sets import spread
+from bertlens.read.expression.sets import LABEL, spread
 from bertlens.read.expression.tracer import Tracer
 from bertlens.read.expression.values import Traced, raw
 
@@ -23,7 +23,7 @@ def reshaped(t: Tracer, x: Traced, value: Any) -> Traced:
         return t.made(value, x.axes, x.where, x.unit, (x,))
     found = groups(before, after)
     if found is None:
-        nothing = np.zeros((1,) * len(after), np.int64)
+        nothing = np.zeros((1,) * len(after), LABEL)
         return t.made(value, (), nothing, nothing, (x,))
     axes: list[Axis] = []
     cut = False

@@ -14,7 +14,7 @@ from bertlens.read.expression.axes import UNNAMED, Axis, axis
 from bertlens.read.expression.operations.pointwise import pointwise
 from bertlens.read.expression.operations.reductions import dims_of, reduce, to_array
 from bertlens.read.expression.operations.registry import LEGAL, everywhere, operation
-from bertlens.read.expression.sets import compressed
+from bertlens.read.expression.sets import LABEL, compressed, only_where
 from bertlens.read.expression.tracer import Refused, Tracer
 from bertlens.read.expression.values import Traced
 
@@ -30,16 +30,19 @@ def contracted(t: Tracer, value: Any, operands: Sequence[Traced], letters: Seque
     """
     every = out + "".join(dict.fromkeys(letter for one in letters for letter in one if letter not in out))
     top = max(one.rank for one in operands)
+    seen = []
+    for at, operand in enumerate(operands):
+        if operand.rank == top:
+            one = tuple(_lettered(getattr(operand, name), letters[at], every) for name, _ in t.both())
+            for other, spelled in zip(operands, letters, strict=True):
+                if other is not operand or letters.count(spelled) > 1:
+                    one = _where_not_zero(one, other, spelled, every)
+            seen.append(one)
     labels = {}
-    for name, sets in t.both():
-        joined = np.zeros((1,) * len(every), np.int64)
-        for at, operand in enumerate(operands):
-            if operand.rank == top:
-                one = _lettered(getattr(operand, name), letters[at], every)
-                for other, spelled in zip(operands, letters, strict=True):
-                    if other is not operand or letters.count(spelled) > 1:
-                        one = _where_not_zero(one, other, spelled, every)
-                joined = sets.union(joined, one)
+    for at, (name, sets) in enumerate(t.both()):
+        joined = np.zeros((1,) * len(every), LABEL)
+        for one in seen:
+            joined = sets.union(joined, one[at])
         for place in range(len(out), len(every)):
             joined = sets.along(joined, place)
         labels[name] = joined.reshape(joined.shape[: len(out)])
@@ -62,12 +65,12 @@ def _lettered(labels: np.ndarray, spelled: str, every: str) -> np.ndarray:
     return labels.transpose(order).reshape(shape)
 
 
-def _where_not_zero(labels: np.ndarray, other: Traced, spelled: str, every: str) -> np.ndarray:
+def _where_not_zero(labels: tuple[np.ndarray, ...], other: Traced, spelled: str, every: str) -> tuple[np.ndarray, ...]:
     value = other.value
     array = (value.float() if value.dtype is torch.bfloat16 else value).numpy() if isinstance(value, torch.Tensor) else value
     if np.count_nonzero(array) == array.size:
         return labels
-    return np.where(_lettered(compressed(array != 0), spelled, every), labels, 0)
+    return only_where(_lettered(compressed(array != 0), spelled, every), *labels)
 
 
 @operation(*everywhere("matmul"), *everywhere("dot"), "torch.mm", "tensor.mm", "torch.bmm", "tensor.bmm")

@@ -13,7 +13,7 @@ import torch
 
 from bertlens.read.expression.axes import UNNAMED, Axis, axis
 from bertlens.read.expression.operations.registry import LEGAL
-from bertlens.read.expression.sets import compressed
+from bertlens.read.expression.sets import LABEL, compressed, only_where
 from bertlens.read.expression.tracer import Refused, Tracer
 from bertlens.read.expression.values import Traced
 
@@ -60,31 +60,29 @@ def pointwise(t: Tracer, value: Any, operands: Sequence[Any], *, how: str = "") 
     traced = [operand for operand in operands if isinstance(operand, Traced)]
     top = max(one.rank for one in traced)
     shape = tuple(np.shape(value)) if not isinstance(value, torch.Tensor) else tuple(value.shape)
+    seen = [_seen(operand, operands, value, how, len(shape)) for operand in traced if operand.rank == top]
     labels = {}
-    for name, sets in t.both():
-        joined = np.zeros((1,) * len(shape), np.int64)
-        for operand in traced:
-            if operand.rank == top:
-                seen = _seen(operand, getattr(operand, name), operands, value, how)
-                joined = sets.union(joined, _aligned(seen, len(shape)))
-        labels[name] = joined
+    for at, (name, sets) in enumerate(t.both()):
+        labels[name] = np.zeros((1,) * len(shape), LABEL)
+        for one in seen:
+            labels[name] = sets.union(labels[name], one[at])
     made = t.made(value, _broadcast_axes(traced, shape), labels["where"], labels["unit"], operands)
     # x / x.norm(dim=1, keepdim=True) still has the axis over which its divisor was reduced
     left = {name for one in made.axes for name in one.names}
     return replace(made, reduced=tuple(one for one in made.reduced if one[0] not in left or len(traced) == 1))
 
 
-def _seen(operand: Traced, labels: np.ndarray, operands: Sequence[Any], value: Any, how: str) -> np.ndarray:
+def _seen(operand: Traced, operands: Sequence[Any], value: Any, how: str, depth: int) -> tuple[np.ndarray, np.ndarray]:
     """The labels of one operand, empty where the other one hides it."""
+    labels = (_aligned(operand.where, depth), _aligned(operand.unit, depth))
     others = [other for other in operands if other is not operand]
-    if not how or len(others) != 1 or not labels.any():
+    if not how or len(others) != 1 or not labels[0].any():
         return labels
     other = others[0].value if isinstance(others[0], Traced) else np.asarray(others[0])
     visible = _visible(operand.value, other, value, how, operand is operands[0])
     if visible is None:
         return labels
-    visible, labels = _same_depth(visible, labels)
-    return np.where(visible, labels, 0)
+    return only_where(_aligned(visible, depth), *labels)
 
 
 def _visible(own: Any, other: Any, value: Any, how: str, first: bool) -> np.ndarray | None:
@@ -111,11 +109,6 @@ def _array(value: Any) -> np.ndarray:
 def _aligned(labels: np.ndarray, depth: int) -> np.ndarray:
     """Axes of length 1 in front, as broadcasting puts them."""
     return labels.reshape((1,) * (depth - labels.ndim) + labels.shape)
-
-
-def _same_depth(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    depth = max(left.ndim, right.ndim)
-    return _aligned(left, depth), _aligned(right, depth)
 
 
 def _broadcast_axes(traced: Sequence[Traced], shape: tuple[int, ...]) -> list[Axis]:

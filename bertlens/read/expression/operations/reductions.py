@@ -71,7 +71,7 @@ def _single(t: Tracer, x: Traced) -> bool:
 
 def _ignored(called: str, how: str, x: Traced) -> bool:
     """Whether the elements behind which there is no cell have no part: -1e9 on padding in a maximum, NaN in a nanmean."""
-    empty = np.broadcast_to((x.where == 0) & (x.unit == 0), x.shape)
+    empty = np.broadcast_to((x.where == 0) | ((x.unit == 0) & (x.rank == 2)), x.shape)
     if not (called.startswith("nan") or how in ("max", "min")) or not empty.any():
         return False
     filled = np.asarray(x.value)[empty]

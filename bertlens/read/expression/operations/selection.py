@@ -11,7 +11,7 @@ import torch
 
 from bertlens.read.expression.axes import UNNAMED, Axis, axis
 from bertlens.read.expression.operations.registry import operation
-from bertlens.read.expression.sets import compressed, spread
+from bertlens.read.expression.sets import compressed, only_where, spread
 from bertlens.read.expression.tracer import Tracer
 from bertlens.read.expression.values import Traced, raw
 
@@ -186,16 +186,16 @@ def written(t: Tracer, x: Traced, index: Any, value: Any) -> Traced:
     items = [FULL if item is Ellipsis and not x.shape else item for item in (index if isinstance(index, tuple) else [index])]
     chosen = tuple(_array(item) if _array(item) is not None else raw(item) for item in items)
     new = value if isinstance(value, Traced) else None
-    labels = []
+    labels: list[np.ndarray] = []
     touched = np.zeros(x.shape, dtype=bool)
     touched[chosen] = True
-    for name, _ in t.both():
-        one = np.array(spread(getattr(x, name), x.shape)) if new is not None else getattr(x, name)
-        if new is not None:
+    if new is None:
+        labels += only_where(compressed(~touched), x.where, x.unit)
+    else:
+        for name, _ in t.both():
+            one = np.array(spread(getattr(x, name), x.shape))
             one[chosen] = spread(getattr(new, name), new.shape)
-        else:
-            one = np.where(compressed(touched), 0, one)
-        labels.append(one)
+            labels.append(one)
     others = [item for item in (*items, new) if isinstance(item, Traced)]
     return t.made(result, x.axes, labels[0], labels[1], (x, *others))
 
@@ -245,7 +245,7 @@ def gather(t: Tracer, input: Traced, /, dim: int = 0, index: Any = None, **named
     t.budget.memory(shape, 8)
     value = t.real(np.take_along_axis if arrays else torch.gather, *((input, index, dim) if arrays else (input, dim, index)))
     places = torch.from_numpy(np.ascontiguousarray(index.value))
-    labels = []
+    labels: list[np.ndarray] = []
     for name, _ in t.both():
         full = torch.from_numpy(np.ascontiguousarray(spread(getattr(input, name), input.shape)))
         labels.append(torch.gather(full, dim, places).numpy())
