@@ -1,24 +1,37 @@
+import shlex
+
 import pandas as pd
 import streamlit as st
 
 from bertlens.run.condition import Condition
-from ui import address, blocks, questions
-from ui.frame import Page, show
+from ui import address, blocks, lens, questions
+from ui.frame import Page, section, show
 from ui.rows import rows
 
 
 def padding_choice(limit: int) -> Condition:
-    options = list(dict.fromkeys(["longest", str(min(256, limit)), str(limit), address.value("padding")]))
-    chosen = address.widget(
-        st.selectbox,
-        "Pad to",
-        "padding",
-        options=options,
-        accept_new_options=True,
-        to_text=lambda value: str(value or "longest"),
-        help="The longest text of the batch, or a fixed number of tokens",
-    )
-    return Condition(padding=str(chosen or "longest"))
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        options = list(dict.fromkeys(["longest", str(min(256, limit)), str(limit), address.value("padding")]))
+        padding = address.widget(
+            st.selectbox,
+            "Pad to",
+            "padding",
+            options=options,
+            accept_new_options=True,
+            to_text=lambda value: str(value or "longest"),
+            help="The longest text of the batch, or a fixed number of tokens",
+            width=180,
+        )
+        side = address.widget(
+            st.segmented_control,
+            "on the",
+            "side",
+            shown="left" if address.value("side") == "left" else "right",
+            options=["right", "left"],
+            to_text=lambda value: str(value or "right"),
+            required=True,
+        )
+    return Condition(padding=str(padding or "longest"), side=str(side or "right"))
 
 
 def tensors(given: Page, condition: Condition) -> None:
@@ -34,6 +47,7 @@ def tensors(given: Page, condition: Condition) -> None:
             "what it is": [tensor.meaning for tensor in found],
         }
     )
+    st.subheader("Every tensor, in and out", anchor="tensors")
     last = next(tensor for tensor in found if tensor.name == "last_hidden_state")
     batch, tokens, hidden = last.shape
     st.info(
@@ -41,7 +55,6 @@ def tensors(given: Page, condition: Condition) -> None:
         f"`last_hidden_state[:, 0, :]`, of shape ({batch}, {hidden}); `last_hidden_state[0]` is all {tokens} tokens of text 0.",
         icon=":material/deployed_code:",
     )
-    st.subheader("Every tensor, in and out", anchor="tensors")
     blocks.table(frame, "bertlens-shapes")
     flag_pooler(given)
 
@@ -53,21 +66,26 @@ def flag_pooler(given: Page) -> None:
     blocks.findings(of_checkpoint(given.checkpoint(), Readout("pooler")))
 
 
-def python(given: Page, condition: Condition) -> None:
-    from bertlens.show import script
+def python(given: Page, condition: Condition, expression: str) -> None:
+    from bertlens.show.lens import lens_script
 
     checkpoint = given.checkpoint()
     facts = {"architecture": checkpoint.architecture, "max_length": checkpoint.max_length}
-    code = script.shapes_script(given.name, given.texts, condition, **facts)
-    command = blocks.command(given.name, condition, condition.replace(rows="index"), "cls")
-    blocks.same_in_python(code, command, "bertlens_shapes")
+    code = lens_script(given.name, given.texts, condition, expression, **facts)
+    words = ["bertlens", "shapes", given.name, "--texts", "texts.txt"]
+    words += [*(["--condition", str(condition)] if str(condition) else []), *(["--expr", expression] if expression else [])]
+    blocks.same_in_python(code, shlex.join(words), "bertlens_shapes")
 
 
 def content(given: Page) -> None:
+    expression = lens.box()
     condition = padding_choice(given.checkpoint().max_length)
+    with section():
+        found = lens.answer(given, expression, condition)
+        expression = expression if found is not None else ""
     tensors(given, condition)
     rows(given, condition)
-    python(given, condition)
+    python(given, condition, expression)
 
 
-show("Shapes", "What shape has every tensor, and what does an index or a slice pick out of it?", content)
+show("Shapes", "What does your expression pick out of the model's outputs, and is it what you meant?", content)

@@ -189,3 +189,49 @@ def test_a_click_on_the_map_of_weights_shows_that_weight(page: Page, address: st
     expect(page.get_by_text("largest singular value", exact=False).first).to_be_visible(timeout=WAIT)
     chosen = page.url.split("module=")[1].split("&")[0]
     expect(page.get_by_role("combobox", name="Weight")).to_have_value(chosen, timeout=WAIT)
+
+
+def test_an_expression_is_typed_mended_and_shared(page: Page, address: str) -> None:
+    page.goto(f"{address}/Shapes?texts={quote(TEXTS)}")
+    verdict(page, "Sound")
+    settled(page)
+    box = page.get_by_role("textbox", name="Your expression, as it stands in your code")
+    assert box.evaluate("box => getComputedStyle(box).fontFamily").endswith("monospace")
+    box.fill("last_hidden_state.mean(1)")
+    box.press("Control+Enter")
+    verdict(page, "Faulty")
+    page.wait_for_url("**expr=last_hidden_state.mean**", timeout=WAIT)
+    settled(page)
+    page.get_by_role("button", name="Use this").click()
+    verdict(page, "Sound")
+    settled(page)
+    assert "attention_mask" in box.input_value() and "attention_mask" in page.url
+    page.get_by_role("button", name="Back to what was typed").click()
+    verdict(page, "Faulty")
+    expect(box).to_have_value("last_hidden_state.mean(1)", timeout=WAIT)
+    box.fill("last_hidden_state[:, 0")
+    box.press("Control+Enter")
+    verdict(page, "never closed")
+    settled(page)
+    expect(box).to_have_value("last_hidden_state[:, 0", timeout=WAIT)
+    expect(page.get_by_text("Did you mean")).to_be_visible(timeout=WAIT)
+
+
+def test_the_cells_of_an_expression_are_drawn_and_a_step_shows_its_own(page: Page, address: str) -> None:
+    page.goto(f"{address}/Shapes?texts={quote(TEXTS)}&expr={quote('torch.cat(hidden_states[-2:], dim=-1)[:, 0]')}")
+    verdict(page, "Sound")
+    settled(page)
+    strips = page.locator(".st-key-figure_bertlens-cells")
+    expect(strips.get_by_text("[CLS]", exact=True)).to_have_count(2, timeout=WAIT)
+    expect(strips.get_by_text("[PAD]", exact=True).first).to_be_visible(timeout=WAIT)
+    expect(strips.get_by_text("Layers 5 and 6 (the same cells in each)", exact=False)).to_be_visible()
+    ladder = page.locator(".st-key-figure_cube")
+    expect(ladder.get_by_text("embeddings", exact=True)).to_be_visible(timeout=WAIT)
+    table = page.locator("[class*=st-key-table_steps]")
+    table.scroll_into_view_if_needed()
+    place = table.bounding_box()
+    assert place is not None
+    page.mouse.click(place["x"] + 16, place["y"] + 36 + 17)
+    expect(page.locator(".st-key-figure_step_cube")).to_be_visible(timeout=WAIT)
+    settled(page)
+    expect(page.locator(".st-key-figure_bertlens-step-cells").get_by_text("all 384 hidden units", exact=False)).to_be_visible()

@@ -23,6 +23,8 @@ DEFAULTS: dict[str, str] = {
     "readout": "cls",
     "text": "",
     "padding": "longest",
+    "side": "right",
+    "expr": "outputs.last_hidden_state[:, 0, :]",
     "module": "",
 }
 """Every name in a link with its value when it is left out."""

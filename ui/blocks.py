@@ -111,7 +111,7 @@ def findings(found: Sequence[Finding], carry_out: Callable[[Finding], None] | No
             if finding.remedy:
                 st.markdown(f"**Remedy.** {plain(finding.remedy)}")
             if finding.code:
-                st.code(finding.code, language="python")
+                st.code(finding.code, language="python", wrap_lines=True)
             if carry_out is not None:
                 carry_out(finding)
             with st.popover("Evidence", icon=":material/fact_check:"):
@@ -127,7 +127,12 @@ def table(frame: pd.DataFrame, name: str, *, numbers: Sequence[str] = (), docume
     with st.container(horizontal=True):
         download("Table (CSV)", f"{name}.csv", lambda: frame.to_csv(index=False), "text/csv")
         if document is not None:
-            download("Everything (JSON)", f"{name}.json", lambda: json.dumps(document.to_dict(), indent=1), "application/json")
+            whole(f"{name}.json", document)
+
+
+def whole(file: str, result: Result) -> None:
+    """A whole result to download, as its document of the contract."""
+    download("Everything (JSON)", file, lambda: json.dumps(result.to_dict(), indent=1), "application/json")
 
 
 def figure(picture: Figure, name: str, frame: pd.DataFrame, *, numbers: Sequence[str] = ()) -> None:

@@ -62,6 +62,16 @@ def _results() -> Shelf:
     return Shelf(256)
 
 
+@st.cache_resource(show_spinner=False)
+def _captures() -> Shelf:
+    return Shelf(2)
+
+
+@st.cache_resource(show_spinner=False)
+def _explanations() -> Shelf:
+    return Shelf(8)
+
+
 def checkpoint(name: str, progress: Progress) -> Checkpoint:
     """A loaded checkpoint by its name; a folder whose files changed is loaded again."""
 
@@ -76,6 +86,16 @@ def checkpoint(name: str, progress: Progress) -> Checkpoint:
 def result(name: str, values: Hashable, make: Callable[[], T]) -> T:
     """A finished result by its checkpoint and everything else that it was made from."""
     return _results().get((name, _stamp(name), values), make)
+
+
+def capture(name: str, values: Hashable, make: Callable[[], T]) -> T:
+    """All outputs of one forward pass; they are large, so only the last two are kept."""
+    return _captures().get((name, _stamp(name), values), make)
+
+
+def explanation(name: str, values: Hashable, make: Callable[[], T]) -> T:
+    """An expression evaluated on a capture; its value may be as large as that, so only the last few are kept."""
+    return _explanations().get((name, _stamp(name), values), make)
 
 
 def _stamp(name: str) -> Hashable:

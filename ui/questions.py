@@ -14,11 +14,13 @@ from ui.progress import working
 if TYPE_CHECKING:
     from bertlens.judge.checkpoint.checkup import Checkup
     from bertlens.judge.comparison import Comparison
+    from bertlens.judge.expression.explained import Explained
     from bertlens.judge.parting import Parting
     from bertlens.judge.rows import Rows
     from bertlens.judge.sweep import Sweep
     from bertlens.judge.weights.matrix import Matrix
     from bertlens.judge.weights.reload import Reload
+    from bertlens.read.capture import Capture
     from bertlens.read.slicing import Tensor
     from bertlens.remedies.repair import Plan
     from bertlens.run.progress import Progress
@@ -79,6 +81,27 @@ def shapes(page: Page, condition: Condition) -> tuple[Tensor, ...]:
     )
 
 
+def capture(page: Page, condition: Condition) -> Capture:
+    """All outputs of the first forward pass, for expressions; another expression does not run the model again."""
+    from bertlens import diagnose
+
+    checkpoint = page.checkpoint()
+
+    def make(progress: Progress) -> Capture:
+        return diagnose.capture(checkpoint, page.texts, condition=condition)
+
+    return _asked(page, "Running the model", ("capture", page.texts, condition), make, memory.capture)
+
+
+def explain(page: Page, expression: str, condition: Condition) -> Explained:
+    """An expression on these outputs, step by step."""
+    from bertlens import diagnose
+
+    outputs = capture(page, condition)
+    values = ("explain", page.texts, condition, expression)
+    return _asked(page, "Evaluating", values, lambda progress: diagnose.explain(expression, outputs), memory.explanation)
+
+
 def index_or_slice(page: Page, texts: Texts, text: int, padding: str | int) -> Rows:
     """Index, slice and batch of the array of some texts."""
     from bertlens import diagnose
@@ -132,9 +155,11 @@ def reload(page: Page) -> Reload:
     return _asked(page, "Loading twice", ("reload", texts), lambda progress: load_twice(page.name, texts, progress))
 
 
-def _asked(page: Page, what: str, values: Hashable, make: Callable[[Progress], T]) -> T:
+def _asked(
+    page: Page, what: str, values: Hashable, make: Callable[[Progress], T], keep: Callable[..., Any] = memory.result
+) -> T:
     """The answer from memory, or made now; cancelling leaves the page where it is."""
-    answer = working((page.name, values), what, lambda progress: memory.result(page.name, values, lambda: make(progress)))
+    answer: T | None = working((page.name, values), what, lambda progress: keep(page.name, values, lambda: make(progress)))
     if answer is None:
         raise Stopped
     return answer

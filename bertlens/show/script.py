@@ -138,7 +138,7 @@ def shapes_script(checkpoint: str, texts: Texts, condition: Condition, *, archit
         "}",
         "",
         *lines,
-        "with torch.inference_mode():",
+        "with torch.no_grad():",
         "    out = model(**batch, output_hidden_states=True)",
         "",
         "for name, tensor in batch.items():",
