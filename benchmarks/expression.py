@@ -118,9 +118,7 @@ def main() -> None:
         columns.append(column)
     for name, row in zip(EXPRESSIONS, zip(*columns, strict=True), strict=True):
         print(f"| {name} | " + " | ".join(f"{value * 1000:.0f}" for value in row) + " |")
-    print(
-        f"\nMilliseconds over the bare evaluation, median of {rounds} rounds; the largest of all: {largest * 1000:.0f}; bound 300."
-    )
+    print(f"\nMilliseconds over bare, median of {rounds} rounds; largest: {largest * 1000:.0f}; bound 300.")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ import torch
 from bertlens.read.capture import Capture
 from bertlens.read.expression.explanation import Failure, Trace
 from bertlens.read.expression.grammar import parse, place_of, segment
-from bertlens.read.expression.interpreter import Interpreter, Stopped
+from bertlens.read.expression.interpreter import Interpreter
+from bertlens.read.expression.parts import Stopped
 from bertlens.read.expression.recording import as_numpy, cells_of
 from bertlens.read.expression.tracer import Tracer
 
