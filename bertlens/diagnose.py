@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,15 +20,17 @@ from bertlens.judge.expression.explained import judge as judge_expression
 from bertlens.judge.measures import measure
 from bertlens.judge.pair import Pair
 from bertlens.judge.parting import Parting, part
+from bertlens.judge.rows import Rows, Taken, equalities
 from bertlens.judge.sweep import Sweep, lengths_between, sweep
 from bertlens.judge.verdict import judge, overall, worst
 from bertlens.judge.weights.matrix import Matrix, matrix_of
 from bertlens.judge.weights.modules import module_of
 from bertlens.read import capture as captures
+from bertlens.read.access import accesses
 from bertlens.read.capture import Capture
 from bertlens.read.expression.evaluate import evaluate
 from bertlens.read.readout import Readout
-from bertlens.read.slicing import Access, Tensor, accesses, tensors_in, tensors_of
+from bertlens.read.slicing import Tensor, tensors_in, tensors_of
 from bertlens.read.states import states_of
 from bertlens.read.vectors import read
 from bertlens.run.condition import Condition
@@ -39,6 +42,9 @@ from bertlens.run.texts import as_texts
 
 if TYPE_CHECKING:
     from bertlens.run.checkpoint import Checkpoint
+
+Vectors = tuple[np.ndarray, np.ndarray]
+"""Reference and candidate, each (texts, dimensions)."""
 
 
 def compare(
@@ -67,14 +73,15 @@ def compare(
     BertlensError
         For texts, conditions or readouts that cannot be run.
     """
-    pair = Pair(
-        (checkpoint, against or checkpoint),
-        (Condition.parse(reference), Condition.parse(candidate)),
-        Readout.parse(readout),
-        as_texts(texts),
-        seed,
-        progress,
-    )
+    conditions = (Condition.parse(reference), Condition.parse(candidate))
+    checkpoints = (checkpoint, against or checkpoint)
+    found, *_ = _compared(Pair(checkpoints, conditions, Readout.parse(readout), as_texts(texts), seed, progress))
+    return replace(found, against=against.to_dict()) if against else found
+
+
+def _compared(pair: Pair) -> tuple[Comparison, Vectors, Vectors | None]:
+    """A comparison, with the vectors of both sides as run and, where something differed, in float64."""
+    checkpoint = pair.checkpoints[0]
     inputs = pair.inputs()
     as_run = pair.vectors(inputs)
     if as_run[0].shape != as_run[1].shape:
@@ -95,7 +102,7 @@ def compare(
         *(between(*pair.checkpoints, cause) for cause in explanation.causes if cause.factor == "checkpoint"),
         *found.of_causes(overall(rows), explanation.causes, pair.conditions[1], pair.readout, last.text, last.max_abs),
     ]
-    return Comparison(
+    comparison = Comparison(
         checkpoint=checkpoint.to_dict(),
         reference=str(pair.conditions[0]),
         candidate=str(pair.conditions[1]),
@@ -104,9 +111,9 @@ def compare(
         explanation=explanation,
         findings=found.most_serious_first(findings),
         notes=tuple(dict.fromkeys(notes)),
-        environment=environment(pair.texts, checkpoint.device, seed),
-        against=against.to_dict() if against else None,
+        environment=environment(pair.texts, checkpoint.device, pair.seed),
     )
+    return comparison, as_run, in_float64
 
 
 def check(
@@ -247,22 +254,6 @@ def explain(expression: str, outputs: Any, inputs: Mapping[str, Any] | None = No
     return judge_expression(evaluate(expression, given), given, tensors_in(given))
 
 
-class Rows(NamedTuple):
-    """One row of a tokenised array taken in every way.
-
-    Attributes
-    ----------
-    accesses : what index, slice and batch return for one text.
-    by_slice, by_index : [CLS] of the whole batch against [CLS] of each row by slice, and by index.
-    distinct_by_index : how many different vectors all texts get by index, bit for bit.
-    """
-
-    accesses: tuple[Access, ...]
-    by_slice: Comparison
-    by_index: Comparison
-    distinct_by_index: int
-
-
 def index_or_slice(
     checkpoint: Checkpoint,
     texts: Sequence[Any] | str,
@@ -278,17 +269,24 @@ def index_or_slice(
     text : the one whose access is shown; the comparisons hold all texts.
     padding : the length of the rows of the array.
     """
-    batch = Condition(padding=padding)
     whole = as_texts(texts)
     _check_text(text, whole)
-    found = accesses(prepare(checkpoint, whole, batch), text)
+    inputs = prepare(checkpoint, whole, Condition(padding=padding))
+    found = accesses(inputs, text)
     # slices of one padded array keep its length, so every row is padded to the longest of all
-    width = max(len(row.ids) for row in prepare(checkpoint, whole, batch).tokens) if padding == "longest" else padding
-    alone = Condition(batch="alone", padding=width)
-    by_slice = compare(checkpoint, whole, reference=batch, candidate=alone, progress=progress)
-    by_index = compare(checkpoint, whole, reference=batch, candidate=batch.replace(rows="index"), progress=progress)
-    indexed = read(prepare(checkpoint, whole, batch.replace(rows="index")), Readout())
-    return Rows(found, by_slice, by_index, len({row.tobytes() for row in indexed}))
+    width = max(len(row.ids) for row in inputs.tokens) if padding == "longest" else int(padding)
+    batch = Condition(padding=width)
+    ways = {"slice": batch.replace(batch="alone"), "index": batch.replace(rows="index")}
+    taken, compared = Taken(checkpoint, whole, progress), {}
+    for way, condition in ways.items():
+        pair = Pair((checkpoint, checkpoint), (batch, condition), Readout(), whole, 0, progress)
+        compared[way], *runs = _compared(pair)
+        for vectors, double in zip(runs, (False, True), strict=True):
+            if vectors is not None:
+                taken.know("batch", width, vectors[0], double=double)
+                taken.know(way, width, vectors[1], double=double)
+    by_index, by_slice = (len({row.tobytes() for row in taken.vectors(way, width, len(whole))}) for way in ("index", "slice"))
+    return Rows(found, compared["slice"], compared["index"], by_index, by_slice, equalities(checkpoint, taken))
 
 
 def _check_text(text: int, texts: Sequence[Any]) -> None:

@@ -4,9 +4,7 @@ import streamlit as st
 from bertlens.run.condition import Condition
 from ui import address, blocks, questions
 from ui.frame import Page, show
-
-MOST_ROWS = 64
-"""Texts that are taken row by row; each is a forward pass of its own."""
+from ui.rows import rows
 
 
 def padding_choice(limit: int) -> Condition:
@@ -55,39 +53,6 @@ def flag_pooler(given: Page) -> None:
     blocks.findings(of_checkpoint(given.checkpoint(), Readout("pooler")))
 
 
-def one_row(given: Page, condition: Condition) -> None:
-    from bertlens.read.slicing import access_frame
-    from bertlens.show import tables
-
-    st.subheader("One row: by index, by slice, or the whole batch?", anchor="rows")
-    texts = given.texts[:MOST_ROWS]
-    count = len(texts)
-    if count < len(given.texts):
-        st.caption(f"Tried on the first {count} of {len(given.texts):,} texts.")
-    asked = address.value("text")
-    shown = int(asked) if asked.isdigit() and int(asked) < count else 0
-    text = shown
-    if count > 1:
-        options = {"min_value": 0, "max_value": count - 1, "step": 1, "width": 200}
-        text = int(address.widget(st.number_input, "Text number", "text", shown=shown, **options))
-    found, by_slice, by_index, distinct = questions.index_or_slice(given, texts, text, condition.padding)
-    blocks.table(access_frame(found), "bertlens-access")
-    for title, name, comparison in (
-        ("[CLS] of each row by slice, against the whole batch", "bertlens-slice", by_slice),
-        ("[CLS] of each row by index, as Keras reads it, against the whole batch", "bertlens-index", by_index),
-    ):
-        st.markdown(f"**{blocks.plain(title)}**")
-        blocks.sentence(comparison)
-        frame = tables.rows(comparison, texts)
-        blocks.table(frame, name, numbers=("max_abs", "max_abs_float64", "l2"), document=comparison)
-    given_texts = f"{len(set(texts))} different texts get" if len(set(texts)) > 1 else "The text gets"
-    st.markdown(
-        f"By index, **{given_texts} {distinct} vector{'s' * (distinct != 1)}**, compared bit for bit: sequence 0 is the lone "
-        "first token, the same for every text. By slice, each text keeps its own."
-    )
-    blocks.findings(by_index.findings)
-
-
 def python(given: Page, condition: Condition) -> None:
     from bertlens.show import script
 
@@ -101,7 +66,7 @@ def python(given: Page, condition: Condition) -> None:
 def content(given: Page) -> None:
     condition = padding_choice(given.checkpoint().max_length)
     tensors(given, condition)
-    one_row(given, condition)
+    rows(given, condition)
     python(given, condition)
 
 

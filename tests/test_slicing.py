@@ -7,10 +7,8 @@ import json
 import pytest
 
 import bertlens
-from bertlens.read.slicing import AXES, MEANING, access_frame, accesses
+from bertlens.read.slicing import AXES, MEANING
 from bertlens.run.checkpoint import Checkpoint
-from bertlens.run.condition import Condition
-from bertlens.run.inputs import prepare
 from tests.conftest import Loaded
 
 TEXTS = ("A cat sat.", "Rain fell all night on the old stone bridge.", "The dog slept; nobody came home.")
@@ -54,13 +52,3 @@ def test_number_formats(loaded: Loaded) -> None:
 
 def test_every_tensor_has_axes_and_words() -> None:
     assert AXES.keys() == MEANING.keys()
-
-
-def test_access_in_every_family(checkpoint: Checkpoint) -> None:
-    index, keras, piece, batch = accesses(prepare(checkpoint, TEXTS, Condition(padding=40)), 1)
-    assert index.output is None or index.output != piece.output, "an index never gives what the slice gives"
-    assert (index.output is None) == bool(index.refusal)
-    assert (keras.output, piece.output, batch.output) == ((40, 1, 32), (1, 40, 32), (3, 40, 32))
-    frame = access_frame((index, keras, piece, batch))
-    assert frame["last_hidden_state"].tolist()[1:] == ["(40, 1, 32)", "(1, 40, 32)", "(3, 40, 32)"]
-    assert frame["you write"].tolist() == ["ids[1]", "ids[1][:, None]", "ids[1:2]", "ids"]

@@ -12,10 +12,10 @@ from ui.frame import Page, Stopped
 from ui.progress import working
 
 if TYPE_CHECKING:
-    from bertlens.diagnose import Rows
     from bertlens.judge.checkpoint.checkup import Checkup
     from bertlens.judge.comparison import Comparison
     from bertlens.judge.parting import Parting
+    from bertlens.judge.rows import Rows
     from bertlens.judge.sweep import Sweep
     from bertlens.judge.weights.matrix import Matrix
     from bertlens.judge.weights.reload import Reload

@@ -1,21 +1,16 @@
-"""Slicing: every tensor with named axes, and what index, slice and batch make of the same array."""
+"""Slicing: every tensor that goes in or comes out, with named axes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from bertlens.read.capture import Capture
 from bertlens.run.inputs import Inputs
 from bertlens.run.outputs import Outputs, forward
-from bertlens.run.variants import running
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 AXES: dict[str, tuple[str, ...]] = {
     "input_ids": ("batch", "tokens"),
@@ -110,86 +105,3 @@ def _hidden_states(outputs: Outputs, depth: int) -> Tensor:
     shape = (depth + 1, *last.shape)
     name = "hidden_states"
     return Tensor(name, AXES[name], shape, dtype, (depth + 1) * last.nbytes, "out", MEANING[name])
-
-
-@dataclass(frozen=True)
-class Access:
-    """One way of taking a text out of the tokenised array, and what the model makes of it.
-
-    Attributes
-    ----------
-    way : "index", "slice" or "batch"; `code` as a person writes it.
-    ids : shape of input_ids as passed.
-    output : shape of last_hidden_state, or None where the model refuses.
-    first : shape of `outputs[0][0]`.
-    words : what `outputs[0][0]` holds.
-    refusal : the model's own error where it refuses.
-    """
-
-    way: str
-    code: str
-    ids: tuple[int, ...]
-    output: tuple[int, ...] | None
-    first: tuple[int, ...] | None
-    words: str
-    refusal: str = ""
-
-
-def accesses(inputs: Inputs, text: int) -> tuple[Access, ...]:
-    """Index, slice and batch on the same array of ids, run live.
-
-    The index is passed to PyTorch as it is (which refuses a 1-D array of ids) and as Keras reads it: (tokens, 1).
-    """
-    batch = next(iter(inputs.containing([text])))
-    row = batch.texts.index(text)
-    model = inputs.checkpoint.instance(inputs.condition.dtype, inputs.condition.attention, False)
-    array = batch.tensors
-    ways: list[tuple[str, str, Mapping[str, torch.Tensor], str]] = [
-        ("index", f"ids[{row}]", {k: v[row] for k, v in array.items()}, ""),
-        (
-            "index, as Keras reads it",
-            f"ids[{row}][:, None]",
-            {k: v[row][:, None] for k, v in array.items()},
-            "the lone first token: the same vector for every text",
-        ),
-        (
-            "slice",
-            f"ids[{row}:{row + 1}]",
-            {k: v[row : row + 1] for k, v in array.items()},
-            f"every token of text {text}; its [CLS] is [0]",
-        ),
-        ("batch", "ids", array, f"every token of text {batch.texts[0]}, never one vector per text"),
-    ]
-    found = []
-    with running(inputs.condition.dtype, None):
-        for way, code, tensors, words in ways:
-            found.append(_access(model, way, code, {k: v.to(model.device) for k, v in tensors.items()}, words))
-    return tuple(found)
-
-
-def _access(model: Any, way: str, code: str, tensors: dict[str, torch.Tensor], words: str) -> Access:
-    ids = tuple(tensors["input_ids"].shape)
-    try:
-        output = model(**tensors).last_hidden_state
-    except (ValueError, IndexError, RuntimeError) as error:
-        refusal = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"
-        return Access(way, code, ids, None, None, "PyTorch refuses a 1-D array of ids", refusal)
-    return Access(way, code, ids, tuple(output.shape), tuple(output[0].shape), words)
-
-
-def access_frame(found: tuple[Access, ...]) -> pd.DataFrame:
-    """One line per way of access."""
-    import pandas as pd
-
-    return pd.DataFrame(
-        [
-            {
-                "you write": access.code,
-                "input_ids": str(access.ids),
-                "last_hidden_state": str(access.output) if access.output else access.refusal,
-                "outputs[0][0]": str(access.first) if access.first else "",
-                "which is": access.words,
-            }
-            for access in found
-        ]
-    )

@@ -22,22 +22,52 @@ if TYPE_CHECKING:
     from bertlens.run.architecture import Architecture
 
 ACCESSES = """\
-# one text taken out of the array: by index, by index as Keras reads it, as a slice, and not at all
+# one text taken out of the array in every way; Keras reads a 1-D array as one column and runs 32 rows of it at a time
+row = {name: x[0] for name, x in batch.items()}
+column = {name: x[:, None] for name, x in row.items()}
 ways = {
-    "ids[0]": {name: x[0] for name, x in batch.items()},
-    "ids[0][:, None]": {name: x[0][:, None] for name, x in batch.items()},
+    "ids[0]": row,
+    "torch.tensor(ids[0])": {"input_ids": torch.tensor(row["input_ids"].tolist())},
+    "model.predict(ids[0])": column,
+    "ids[0][:, None]": column,
     "ids[0:1]": {name: x[0:1] for name, x in batch.items()},
+    **{f"ids[:{n}]": {name: x[:n] for name, x in batch.items()} for n in (2, 3) if n < len(batch["input_ids"])},
     "ids": batch,
 }
 for code, tensors in ways.items():
-    ids = tuple(tensors["input_ids"].shape)
+    ids = tensors["input_ids"]
+    keras = code.startswith("model.predict")
+    step = 32 if keras else len(ids)
+    passed = tuple(ids.shape[:1] if keras else ids.shape)
     try:
         with torch.inference_mode():
-            state = model(**tensors).last_hidden_state
+            parts = [{name: x[at : at + step] for name, x in tensors.items()} for at in range(0, len(ids), step)]
+            state = torch.cat([model(**part).last_hidden_state for part in parts])
     except (ValueError, IndexError, RuntimeError) as error:
-        print(f"{code}  {ids}  {type(error).__name__}: {str(error).strip().splitlines()[0][:200]}")
+        print(f"{code}  {passed}  {type(error).__name__}: {str(error).strip().splitlines()[0][:200]}")
     else:
-        print(f"{code}  {ids}  {tuple(state.shape)}  outputs[0][0] {tuple(state[0].shape)}")
+        shapes = f"{tuple(state.shape)}  outputs[0][0] {tuple(state[0].shape)}  outputs[0][:, 0] {tuple(state[:, 0].shape)}"
+        print(f"{code}  {passed}  {shapes}")
+
+
+def first(take):
+    with torch.inference_mode():
+        return model(**{name: take(x) for name, x in batch.items()}).last_hidden_state[0, 0]
+
+
+# is the first token's vector of a row the same, taken alone and within the batch?
+many = range(min(3, len(batch["input_ids"])))
+with torch.inference_mode():
+    whole = model(**batch).last_hidden_state[:, 0]
+pieces = [first(lambda x, i=i: x[i : i + 1]) for i in many]
+indexed = [first(lambda x, i=i: x[i][:, None]) for i in many]
+for i in many:
+    for name, left, right in (
+        (f"row {i} by slice, row {i} of the batch", pieces[i], whole[i]),
+        (f"row {i} by index, row {i} of the batch", indexed[i], whole[i]),
+        (f"row {i} by index, row 0 by index", indexed[i], indexed[0]),
+    ):
+        print(f"{name}  equal {torch.equal(left, right)}  max abs {(left - right).abs().max().item():.1e}")
 """
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from bertlens.read.expression import attributes, calls, containers
 from bertlens.read.expression.budget import LARGEST_NUMBER, OverBudget
 from bertlens.read.expression.errors import ExpressionError, nearest
-from bertlens.read.expression.grammar import place_of, segment
+from bertlens.read.expression.grammar import place_of
+from bertlens.read.expression.memory import rewritten
 from bertlens.read.expression.names import ORDINARY, REPLACED, first_names
 from bertlens.read.expression.operations.contraction import matmul
 from bertlens.read.expression.operations.pointwise import arithmetic, pointwise
@@ -73,6 +74,7 @@ class Interpreter:
         self.recorder = Recorder(tracer)
         self.names = Names(first_names(tracer.cells))
         self.assigned: set[str] = set()
+        self.running: list[Any] = []
         self.depth = 0
 
     def run(self, tree: ast.Module) -> Any:
@@ -135,11 +137,16 @@ class Interpreter:
 
     def loop(self, node: ast.For) -> None:
         """`for`: the lines once for each item."""
-        for item in self.guarded(node.iter, lambda: containers.items(self.tracer, self.eval(node.iter))):
-            self.assign(node.target, item)
-            self.seen(node.target, False)
-            for line in node.body:
-                self.statement(line)
+        items = self.guarded(node.iter, lambda: containers.items(self.tracer, self.eval(node.iter)))
+        self.running.append(items)  # what is written into a row is seen in the rows to come
+        try:
+            for item in items:
+                self.assign(node.target, item)
+                self.seen(node.target, False)
+                for line in node.body:
+                    self.statement(line)
+        finally:
+            self.running.pop()
 
     def define(self, node: ast.FunctionDef) -> None:
         """`def`: remember a function; its defaults are evaluated now."""
@@ -172,7 +179,8 @@ class Interpreter:
             raise Stopped(
                 Refused(f"TypeError: '{type(whole).__name__}' object does not support item assignment"), place_of(target)
             )
-        self.names.items[target.value.id] = new
+        if isinstance(whole, Traced):
+            return rewritten(self.tracer, self.names, self.running, whole, new)
         self.names.renew(whole, new)
         return new
 
@@ -184,8 +192,11 @@ class Interpreter:
     def augmented(self, node: ast.AugAssign) -> Any:
         """`+=` and its like."""
         load = ast.copy_location(_loading(node.target), node.target)
-        value = self.guarded(node, lambda: self.binary(node.op, self.eval(load), self.eval(node.value), node))
+        old = self.eval(load)
+        value = self.guarded(node, lambda: self.binary(node.op, old, self.eval(node.value), node))
         self.guarded(node, lambda: self.tracer.budget.container(value))
+        if isinstance(node.target, ast.Name) and isinstance(old, Traced) and isinstance(value, Traced):
+            value = rewritten(self.tracer, self.names, self.running, old, value)
         return self.assign(node.target, value)
 
     # expressions
@@ -206,8 +217,7 @@ class Interpreter:
 
     def at(self, node: ast.AST, *operands: ast.AST) -> None:
         """What is noted from here on happened at this node, with these operands."""
-        places = tuple(place_of(one) for one in operands)
-        self.tracer.at(place_of(node), operands=tuple(segment(self.source, one) for one in places), places=places)
+        self.tracer.at(place_of(node), tuple(place_of(one) for one in operands))
 
     def guarded(self, node: ast.AST, make: Any) -> Any:
         """What is refused in here gets this place, the innermost one first."""
@@ -228,7 +238,7 @@ class Interpreter:
         if not known and not grows and not isinstance(node, (ast.Tuple, ast.List, ast.Constant, ast.Starred)):
             if isinstance(node, ast.Name):
                 self.assigned.add(node.id)
-            self.recorder.add(segment(self.source, place_of(node)), place_of(node), value)
+            self.recorder.add(place_of(node), value)
 
     def value(self, node: ast.expr) -> Any:
         """What a node stands for, by its kind."""

@@ -40,12 +40,17 @@ class Sets:
 
     def add(self, held: np.ndarray, labels: np.ndarray) -> None:
         """Mark in `held` (size,) each cell that is in any of the sets."""
-        numbers = np.unique(labels) if labels.size > 4 * self.size else labels.ravel()
-        single = (numbers > 0) & (numbers <= self.size)
-        held[numbers[single] - 1] = True
-        if not single.all():
-            for number in set(numbers[numbers > self.size].tolist()):
-                held[self._unions[number - self.size - 1]] = True
+        if labels.size < 1_000 and labels.max(initial=0) <= self.size:
+            held[labels[labels > 0] - 1] = True
+            return
+        for axis in range(labels.ndim):
+            starts = _runs(labels, axis)
+            labels = labels if starts is None else np.take(labels, starts, axis)
+        there = np.zeros(self.size + len(self._unions) + 1, dtype=bool)
+        there[labels] = True
+        held |= there[1 : self.size + 1]
+        for number in np.flatnonzero(there[self.size + 1 :]).tolist():
+            held[self._unions[number]] = True
 
     def held(self, labels: np.ndarray) -> np.ndarray:
         """(size,) True for each cell that is in any of the sets."""
@@ -150,12 +155,11 @@ def only_where(visible: np.ndarray, where: np.ndarray, unit: np.ndarray) -> tupl
 
     A mask over the tokens changes nothing about the units, so it is taken out of `where` alone, and both stay short.
     """
-    moving = {axis for axis in range(visible.ndim) if visible.shape[axis] > 1}
-    if all(where.shape[axis] > 1 for axis in moving) or not unit.any():
-        return np.where(visible, where, 0), unit
-    if all(unit.shape[axis] > 1 for axis in moving):
-        return where, np.where(visible, unit, 0)
-    return np.where(visible, where, 0), np.where(visible, unit, 0)
+    moving = [axis for axis in range(visible.ndim) if visible.shape[axis] > 1]
+    follows = [all(labels.shape[axis] > 1 for axis in moving) for labels in (where, unit)]
+    if not any(follows):
+        follows = [True, True]
+    return (np.where(visible, where, 0) if follows[0] else where, np.where(visible, unit, 0) if follows[1] else unit)
 
 
 def compressed(labels: np.ndarray) -> np.ndarray:

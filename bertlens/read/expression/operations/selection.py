@@ -65,7 +65,10 @@ def _array(item: Any) -> np.ndarray | None:
     if isinstance(item, Traced):
         value = np.asarray(item.value)
         return value if value.ndim or value.dtype == bool else None
-    return np.asarray(raw(item)) if isinstance(item, (list, tuple)) else None
+    if not isinstance(item, (list, tuple)):
+        return None
+    array = np.asarray(raw(item))
+    return array if array.size else array.astype(np.int64)  # an empty list picks nothing
 
 
 def _advanced(item: Any) -> bool:
