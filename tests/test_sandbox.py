@@ -19,7 +19,7 @@ from bertlens.read.expression.evaluate import evaluate
 from bertlens.read.expression.explanation import Trace
 from tests import escapes, floods, twists
 from tests.escapes import Group
-from tests.sealed import bits, foreign, peak, restart_peak, sealed, tiny
+from tests.sealed import Watched, bits, foreign, memory, sealed, tiny
 
 MOST_SECONDS = 2.5
 """Of this process' processors, for the budget's two seconds and the operation in which they end."""
@@ -81,10 +81,9 @@ def ended(text: str, capture: Capture) -> Trace | ExpressionError:
 
 def assert_closed(text: str, capture: Capture) -> Trace | ExpressionError:
     """Evaluate, and hold what comes out against what may come out."""
-    before = restart_peak()
-    with sealed(capture, MOST_SECONDS):
+    with Watched() as watched, sealed(capture, MOST_SECONDS):
         end = ended(text, capture)
-    assert peak() - before < MOST_BYTES
+    assert watched.grown < MOST_BYTES
     if isinstance(end, ExpressionError):
         assert_a_sentence(end.sentence)
         assert_a_place(end)
@@ -157,10 +156,11 @@ def test_one_evaluation_knows_nothing_of_the_one_before(held: Capture) -> None:
 
 
 def test_all_attempts_after_each_other_keep_no_memory(held: Capture) -> None:
-    before = restart_peak()
+    before = memory()
     for _, text in itertools.islice(ATTEMPTS, 0, None, 7):
         ended(text, held)
-    assert restart_peak() - before < 64 * 2**20
+    gc.collect()
+    assert memory() - before < 64 * 2**20
 
 
 def test_the_seal_notices(held: Capture, tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_the_seal_notices(held: Capture, tmp_path: Path) -> None:
         pass
     assert foreign([open]) and foreign(object()) and not foreign(None)
     gc.collect()
-    before = restart_peak()
-    filled = b"x" * (600 * 2**20)
-    assert peak() - before > 300 * 2**20 and len(filled)
+    with Watched() as watched:
+        filled = torch.ones(75 * 2**20)
+    assert watched.grown > 200 * 2**20 and len(filled)
     assert bits(tiny()) != bits(tiny(seed=1))

@@ -74,7 +74,11 @@ def _bound(
     except TypeError as error:
         takes = [one.name for one in list(signature.parameters.values())[1:] if one.kind is not one.VAR_KEYWORD]
         raise ExpressionError(
-            f"cannot call {name} like this", got=str(error), expected=f"{name}({', '.join(takes)})", place=place, source=source
+            f"cannot call {name} like this",
+            got=str(error).removeprefix("got "),
+            expected=f"{name}({', '.join(takes)})",
+            place=place,
+            source=source,
         ) from None
     for key, value in list(bound.arguments.items())[1:]:
         bound.arguments[key] = _fitting(name, key, value, signature.parameters[key])

@@ -1,4 +1,4 @@
-"""Interpreter: carries out the lines of an expression; each part of them is a value of `values`, nothing else can be reached."""
+"""Interpreter: carries out the lines of an expression; a part of them is a value of `values`, nothing else can be reached."""
 
 from __future__ import annotations
 
