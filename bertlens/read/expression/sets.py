@@ -15,7 +15,7 @@ import numpy as np
 LABEL = np.int32
 """The number of a set."""
 
-MOST_SETS = 50_000
+MOST_SETS = 200_000
 """Different sets that one operation may make; beyond that everything it touches becomes one set, and `exact` False."""
 
 MOST_CELLS = 16_000_000
@@ -49,8 +49,9 @@ class Sets:
         there = np.zeros(self.size + len(self._unions) + 1, dtype=bool)
         there[labels] = True
         held |= there[1 : self.size + 1]
-        for number in np.flatnonzero(there[self.size + 1 :]).tolist():
-            held[self._unions[number]] = True
+        unions = np.flatnonzero(there[self.size + 1 :]).tolist()
+        if unions:
+            held[np.concatenate([self._unions[number] for number in unions])] = True
 
     def held(self, labels: np.ndarray) -> np.ndarray:
         """(size,) True for each cell that is in any of the sets."""
@@ -71,8 +72,22 @@ class Sets:
         pairs, back = np.unique(left.astype(np.int64) * base + right, return_inverse=True)
         if len(pairs) > MOST_SETS:
             return self._everything(left, right)
-        numbers = [self._joined({pair // base, pair % base}) for pair in pairs.tolist()]
-        return np.array(numbers, dtype=LABEL)[back].reshape(left.shape)
+        return self._of_two(pairs // base, pairs % base)[back].reshape(left.shape)
+
+    def _of_two(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """The unions of two sets each; pairs of single cells, of which there can be very many, all at once."""
+        low, high = np.minimum(left, right), np.maximum(left, right)
+        numbers = np.where((low == 0) | (low == high), high, -1).astype(LABEL)
+        cells = (numbers < 0) & (high <= self.size)
+        if self._cells + 2 * cells.sum() <= MOST_CELLS:
+            made, back = np.unique(low[cells] * (self.size + 1) + high[cells], return_inverse=True)
+            first = self.size + 1 + len(self._unions)
+            self._unions.extend(np.stack([made // (self.size + 1), made % (self.size + 1)], axis=1) - 1)
+            self._cells += 2 * len(made)
+            numbers[cells] = first + back
+        for at in np.flatnonzero(numbers < 0).tolist():
+            numbers[at] = self._joined({int(low[at]), int(high[at])})
+        return numbers
 
     def along(self, labels: np.ndarray, axis: int) -> np.ndarray:
         """The union along one axis, which keeps length 1."""
@@ -142,9 +157,12 @@ class Sets:
 
 def _runs(labels: np.ndarray, axis: int) -> np.ndarray | None:
     """Where a new label begins along an axis; None where that is so often that nothing is gained."""
-    if labels.shape[axis] < 16:
+    if labels.shape[axis] < 16 or not labels.size:
         return None
     moved = np.moveaxis(labels, axis, 0)
+    line = moved[(slice(None), *[0] * (labels.ndim - 1))]  # one line tells of most labels that it is not worth looking further
+    if 4 * np.count_nonzero(line[1:] != line[:-1]) > len(line):
+        return None
     changes = (moved[1:] != moved[:-1]).any(axis=tuple(range(1, labels.ndim)))
     starts = np.flatnonzero(np.concatenate([[True], changes]))
     return starts if 4 * len(starts) <= labels.shape[axis] else None
@@ -166,8 +184,8 @@ def compressed(labels: np.ndarray) -> np.ndarray:
     """Length 1 along every axis on which nothing changes."""
     for axis in range(labels.ndim):
         if labels.shape[axis] > 1:
-            first = np.take(labels, [0], axis)
-            if (labels == first).all():
+            first, last = np.take(labels, [0], axis), np.take(labels, [-1], axis)
+            if np.array_equal(first, last) and (labels == first).all():
                 labels = first
     return labels
 
