@@ -102,16 +102,29 @@ def settings() -> dict[str, Any]:
     }
 
 
-def peak() -> int:
-    """The most memory this process had since `restart_peak`, in bytes."""
-    status = Path("/proc/self/status").read_text("utf-8")
-    return int(status.split("VmHWM:")[1].split()[0]) * 1024
+def memory() -> int:
+    """What this process has in memory now, in bytes."""
+    return int(Path("/proc/self/statm").read_text("utf-8").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def restart_peak() -> int:
-    """Forget the peak, and say what is held now."""
-    Path("/proc/self/clear_refs").write_text("5", "utf-8")
-    return peak()
+class Watched:
+    """The most memory that was taken on top of what was there, looked at every few milliseconds; not every kernel lets its
+    own record of the most be started anew."""
+
+    def __enter__(self) -> Watched:
+        self.grown, self._ended, self._before = 0, threading.Event(), memory()
+        self._watch = threading.Thread(target=self._look, daemon=True)
+        self._watch.start()
+        return self
+
+    def _look(self) -> None:
+        while not self._ended.wait(0.004):
+            self.grown = max(self.grown, memory() - self._before)
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._watch.join()
+        self.grown = max(self.grown, memory() - self._before)
 
 
 @contextmanager

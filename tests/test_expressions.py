@@ -37,6 +37,11 @@ def explained(code: str, bench: str) -> Explained:
 
 
 @cache
+def traced(code: str, bench: str) -> Trace:
+    return evaluate(code, benches()[bench])
+
+
+@cache
 def oracle(entry: Written, axis: int | None) -> Moved:
     return moved(entry.code, benches()[entry.on], axis=axis)
 
@@ -61,7 +66,7 @@ def test_the_corpus_holds_what_it_should() -> None:
 
 @every(SOUND)
 def test_value_is_that_of_python(entry: Written) -> None:
-    trace = evaluate(entry.code, benches()[entry.on])
+    trace = traced(entry.code, entry.on)
     step = last_step(trace)
     if entry.shape is None:
         return
@@ -80,7 +85,7 @@ def test_value_is_that_of_python(entry: Written) -> None:
 
 @every(SOUND)
 def test_axes(entry: Written) -> None:
-    step = last_step(evaluate(entry.code, benches()[entry.on]))
+    step = last_step(traced(entry.code, entry.on))
     if entry.shape is None or step.form == "number":
         return
     noted = entry.axes.split()
@@ -91,7 +96,7 @@ def test_axes(entry: Written) -> None:
 @every(SOUND)
 def test_cells_noted_by_hand(entry: Written) -> None:
     capture = benches()[entry.on]
-    held = last_step(evaluate(entry.code, capture)).provenance
+    held = last_step(traced(entry.code, entry.on)).provenance
     layers = len(capture.hidden_states)
     sizes = {"texts": capture.batch, "tokens": capture.width, "layers": layers, "hidden": capture.hidden}
     for name, size in sizes.items():
@@ -110,7 +115,7 @@ def test_cells_noted_by_hand(entry: Written) -> None:
 @every([one for one in SOUND if not one.unseen])
 def test_cells_are_those_that_move_it(entry: Written) -> None:
     capture = benches()[entry.on]
-    trace = evaluate(entry.code, capture)
+    trace = traced(entry.code, entry.on)
     step = last_step(trace)
     plain = run(entry.code, capture)
     arrayed = isinstance(plain, torch.Tensor | np.ndarray) and plain.ndim > 0
@@ -140,7 +145,7 @@ def compare(trace: Trace, by_moving: Moved, real: Any) -> None:
         assert held.rows == by_moving.rows
 
 
-@every([one for one in SOUND if one.on == "two" and not one.unseen][::40])
+@every([one for one in SOUND if one.on == "two" and not one.unseen][::80])
 def test_moving_whole_layers_first_passes_nothing_over(entry: Written) -> None:
     flat, quick = moved(entry.code, benches()["two"], flat=True), oracle(entry, None)
     assert np.array_equal(flat.cells, quick.cells)
@@ -152,7 +157,7 @@ def test_refused_as_by_python(entry: Written) -> None:
     with pytest.raises(Exception) as raised:
         run(entry.code, benches()[entry.on])
     assert type(raised.value).__name__ == entry.fails
-    trace = evaluate(entry.code, benches()[entry.on])
+    trace = traced(entry.code, entry.on)
     if entry.on == "grad" and trace.failure is None:
         return  # the states are kept without autograd: the value is shown, and the finding says what PyTorch would do
     assert trace.failure is not None
@@ -217,9 +222,9 @@ def test_one_expression_on_several_benches(code: str, bench: str, fault: str) ->
     if "mean" in fault and ".mean(" in code and "[:, 0]" not in code:
         expected.add("mean-includes-padding")
     if ".squeeze()" in code:
-        # a caution where the batch is larger; where it is one, its axis is lost
+        # a note where the batch is larger; where it is one, its axis is lost
         expected.add("wrong-axis")
-        assert {one.severity for one in explained(code, bench).findings} == {"problem" if "squeeze" in fault else "caution"}
+        assert {one.severity for one in explained(code, bench).findings} == {"problem" if "squeeze" in fault else "note"}
     if "left" in fault and "[:, 0" in code:
         expected.add("cls-read-at-padding")
     if "bare" in fault and "[:, 0" in code:

@@ -44,6 +44,7 @@ STATEMENTS = Group(
         "match outputs:\n    case _:\n        1",
         "a, *b = hidden_states",
         "return outputs",
+        "*hidden_states",
         "print(*hidden_states, sep=torch, file=1)",
         "torch = outputs\ntorch.load('x')",
         "for torch in [outputs]:\n    torch.load('x')",
@@ -73,6 +74,7 @@ STATEMENTS = Group(
         "with torch.no_grad():\n    x = model(**inputs)\nx.last_hidden_state",
         "g = torch\ng.ones(2)",
         "a, b = hidden_states[:2]\nb",
+        "at = (0, 1)\nlast_hidden_state[*at, ...]",
         "def f(x, n=2):\n    return x * n\nf(last_hidden_state, n=3)",
     ),
 )

@@ -12,6 +12,7 @@ from tests.expressions import (
     similarity,
     tokens,
     unmasked,
+    written_into,
 )
 from tests.expressions.written import Written
 
@@ -27,4 +28,5 @@ WRITTEN: tuple[Written, ...] = (
     *heads.WRITTEN,
     *similarity.WRITTEN,
     *arrays.WRITTEN,
+    *written_into.WRITTEN,
 )

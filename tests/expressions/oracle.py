@@ -54,10 +54,11 @@ def model_output(
     return BaseModelOutputWithPoolingAndCrossAttentions(pooler_output=pooler, **fields)
 
 
-def names(capture: Capture, states: tuple[torch.Tensor, ...], pooler: torch.Tensor | None) -> dict[str, Any]:
-    """What an expression may name, as it is in a person's own session."""
-    outputs = model_output(capture, states, pooler)
-    inputs = BatchEncoding({name: tensor.clone() for name, tensor in capture.inputs.items()})
+def names(code: str, capture: Capture, states: tuple[torch.Tensor, ...], pooler: torch.Tensor | None) -> dict[str, Any]:
+    """What an expression may name, as it is in a person's own session; objects that cost time only where it names them."""
+    outputs = model_output(capture, states, pooler) if any(name in code for name in OUTPUT_NAMES) else None
+    inputs: Any = {name: tensor.clone() for name, tensor in capture.inputs.items()}
+    inputs = BatchEncoding(inputs) if any(name in code for name in INPUT_NAMES) else inputs
 
     def model(*_: Any, return_dict: bool = True, output_hidden_states: bool = False, **__: Any) -> Any:
         detached = states if torch.is_grad_enabled() else tuple(state.detach() for state in states)
@@ -87,7 +88,7 @@ def run(code: str, capture: Capture, states: tuple[torch.Tensor, ...] | None = N
         for tensor in (*states, *(() if pooler is None else (pooler,))):
             tensor.requires_grad_()
     torch.default_generator.manual_seed(0)  # torch.manual_seed also notes who called it, and takes longer than the run
-    space = names(capture, states, pooler)
+    space = names(code, capture, states, pooler)
     exec(compiled(code), space)
     return space["__value__"]
 

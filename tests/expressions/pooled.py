@@ -190,19 +190,6 @@ WRITTEN = (
     # the largest value of every unit
     W(lines(*LARGEST, "torch.max(token_embeddings, 1)[0]"), (2, 8), B, **MEAN),
     W(lines(*LARGEST, "torch.max(token_embeddings, 1)[0]"), (2, 8), B, on="left", **MEAN),
-    # written into, a tensor changes under all its names
-    W(lines(*LARGEST, "hidden_states[-1].max(dim=1).values"), (2, 8), B, **MEAN),
-    W(lines(*LARGEST, "last_hidden_state.max(dim=1).values"), (2, 8), B, on="left", **MEAN),
-    W(
-        lines("mask = attention_mask", "mask[:, 0] = 0", "(last_hidden_state * attention_mask[..., None]).sum(1)"),
-        (2, 8),
-        B,
-        tokens=range(1, 6),
-        **MEAN,
-    ),
-    W(lines("x = outputs[0]", "x += 1", "last_hidden_state[:, 0]"), (2, 8), B, tokens=(0,)),
-    W(lines("x = outputs[0].clone()", "x[:, 0] = 0", "last_hidden_state[:, 0]"), (2, 8), B, tokens=(0,)),
-    W(lines("x = outputs[0].clone()", "x[:, 0] = 0", "x[:, 0]"), (2, 8), "* *", texts=(), tokens=(), layers=(), hidden=()),
     W("last_hidden_state.masked_fill(attention_mask.unsqueeze(-1) == 0, -1e9).max(dim=1)[0]", (2, 8), B, **MEAN),
     W('last_hidden_state.masked_fill(~attention_mask.bool().unsqueeze(-1), float("-inf")).amax(1)', (2, 8), B, **MEAN),
     W("torch.where(attention_mask.unsqueeze(-1) == 1, last_hidden_state, -1e9).max(1).values", (2, 8), B, **MEAN),

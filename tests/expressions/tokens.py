@@ -116,6 +116,10 @@ WRITTEN = (
         padding=None,
         reduced=None,
     ),
+    W("last_hidden_state[[]]", (0, 6, 8), "batch tokens hidden", texts=(), tokens=(), layers=(), hidden=()),
+    # cells that one factor hides
+    W("last_hidden_state.flatten()[[0, 9]] * torch.tensor([0.0, 1.0])", (2,), "*", texts=(0,), tokens=(1,), hidden=(1,)),
+    W("last_hidden_state[0] * 0 + last_hidden_state[1]", (6, 8), "tokens hidden", AXIS, texts=(1,), padding=2),
     # hidden units instead of tokens
     W("last_hidden_state[:, :, 0]", (2, 6), "batch tokens", AXIS, hidden=(0,), padding=2),
     W("last_hidden_state[0][:, 0]", (6,), "tokens", AXIS, texts=(0,), hidden=(0,)),

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from bertlens.read.expression.errors import ExpressionError, nearest
-from bertlens.read.expression.grammar import place_of, place_of_name, segment
+from bertlens.read.expression.grammar import place_of, place_of_name
 from bertlens.read.expression.names import POOLER, SUBMODULES
 from bertlens.read.expression.operations import arrangement, contraction, conversion, creation, joining, layers, selection
 from bertlens.read.expression.operations.conversion import KINDS, NUMPY_KINDS
@@ -56,8 +56,7 @@ def read(t: Tracer, owner: Any, node: ast.Attribute, source: str) -> Any:
         For what Python itself does not find there.
     """
     name = node.attr
-    place = place_of(node.value)
-    t.at(place_of(node), operands=(segment(source, place),), places=(place,), name=name)
+    t.at(place_of(node), (place_of(node.value),))
     match owner:
         case Namespace():
             return _in_module(owner, node, source)

@@ -10,7 +10,7 @@ from typing import Any
 MOST_BYTES = 512 * 2**20
 """Memory of one value."""
 
-MOST_BYTES_IN_ALL = 4 * MOST_BYTES
+MOST_BYTES_IN_ALL = 2 * MOST_BYTES
 """Memory of all values of one expression together, kept or not."""
 
 MOST_PRODUCTS = 2 * 10**10

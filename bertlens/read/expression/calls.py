@@ -21,7 +21,7 @@ from bertlens.read.expression.tracer import Place, Refused, Tracer
 from bertlens.read.expression.values import Encoding, Fields, Function, Namespace, Stand, Traced, raw
 
 if TYPE_CHECKING:
-    from bertlens.read.expression.interpreter import Interpreter
+    from bertlens.read.expression.parts import Parts
 
 
 def spliced(source: str, place: Place, text: str) -> str:
@@ -74,7 +74,11 @@ def _bound(
     except TypeError as error:
         takes = [one.name for one in list(signature.parameters.values())[1:] if one.kind is not one.VAR_KEYWORD]
         raise ExpressionError(
-            f"cannot call {name} like this", got=str(error), expected=f"{name}({', '.join(takes)})", place=place, source=source
+            f"cannot call {name} like this",
+            got=str(error).removeprefix("got "),
+            expected=f"{name}({', '.join(takes)})",
+            place=place,
+            source=source,
         ) from None
     for key, value in list(bound.arguments.items())[1:]:
         bound.arguments[key] = _fitting(name, key, value, signature.parameters[key])
@@ -130,7 +134,7 @@ def _method(t: Tracer, function: Function, positional: list[Any], named: dict[st
     return Stand("tokenizer") if "Tokenizer" in owner.name else Stand("model") if name == "from_pretrained" else owner
 
 
-def stand(interpreter: Interpreter, function: Stand, node: ast.Call) -> Any:
+def stand(interpreter: Parts, function: Stand, node: ast.Call) -> Any:
     """`model(**inputs)` and `tokenizer(texts, …)`: what they return is there already."""
     t = interpreter.tracer
     if function.name == "tokenizer":

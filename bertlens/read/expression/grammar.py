@@ -177,6 +177,8 @@ class _Check:
     def of_starred(self, node: ast.Starred, above: Sequence[ast.AST]) -> None:
         if not isinstance(node.ctx, ast.Load):
             self.refuse(node, "cannot collect the rest into a name", do="take a slice, e.g. hidden_states[1:]")
+        if not isinstance(above[-1], (ast.List, ast.Tuple, ast.Call)):
+            self.refuse(node, "there is nothing here to unpack into", expected="a list, a tuple or a call around it")
 
     def of_for(self, node: ast.For, above: Sequence[ast.AST]) -> None:
         self.target(node.target)

@@ -1,60 +1,22 @@
-"""Interpreter: walks the tree of an expression; every node becomes a value of `values`, and nothing else can be reached."""
+"""Interpreter: carries out the lines of an expression; a part of them is a value of `values`, nothing else can be reached."""
 
 from __future__ import annotations
 
 import ast
-import operator
 from typing import Any
 
-import numpy as np
+from bertlens.read.expression import containers, operators
+from bertlens.read.expression.budget import OverBudget
+from bertlens.read.expression.errors import ExpressionError
+from bertlens.read.expression.grammar import place_of
+from bertlens.read.expression.memory import rewritten
+from bertlens.read.expression.operations.selection import written
+from bertlens.read.expression.parts import Parts, Stopped
+from bertlens.read.expression.tracer import Refused
+from bertlens.read.expression.values import Defined, Names, Traced
 
-from bertlens.read.expression import attributes, calls, containers
-from bertlens.read.expression.budget import LARGEST_NUMBER, OverBudget
-from bertlens.read.expression.errors import ExpressionError, nearest
-from bertlens.read.expression.grammar import place_of, segment
-from bertlens.read.expression.names import ORDINARY, REPLACED, first_names
-from bertlens.read.expression.operations.contraction import matmul
-from bertlens.read.expression.operations.pointwise import arithmetic, pointwise
-from bertlens.read.expression.operations.selection import pick, written
-from bertlens.read.expression.recording import Recorder
-from bertlens.read.expression.tracer import REFUSALS, Place, Refused, Tracer, said_by
-from bertlens.read.expression.values import Defined, Function, Names, Stand, Traced, raw
-
-BINARY: dict[type[ast.operator], str] = {
-    ast.Add: "add",
-    ast.Sub: "sub",
-    ast.Mult: "mul",
-    ast.Div: "div",
-    ast.FloorDiv: "floor_divide",
-    ast.Mod: "remainder",
-    ast.Pow: "pow",
-    ast.BitAnd: "bitwise_and",
-    ast.BitOr: "bitwise_or",
-    ast.BitXor: "bitwise_xor",
-}
-COMPARED: dict[type[ast.cmpop], Any] = {
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.Is: operator.is_,
-    ast.IsNot: operator.is_not,
-    ast.In: lambda a, b: a in b,
-    ast.NotIn: lambda a, b: a not in b,
-}
-TORCH_OF = {operator.eq: "eq", operator.ne: "ne", operator.lt: "lt", operator.le: "le", operator.gt: "gt", operator.ge: "ge"}
 DEEPEST = 8
 """Calls of own functions within each other."""
-
-
-class Stopped(Exception):
-    """PyTorch, numpy or Python refuse a part of the expression."""
-
-    def __init__(self, refused: Refused, place: Place) -> None:
-        self.refused, self.place = refused, place
-        super().__init__(refused.message)
 
 
 class Returned(Exception):
@@ -65,15 +27,8 @@ class Returned(Exception):
         super().__init__()
 
 
-class Interpreter:
+class Interpreter(Parts):
     """One evaluation of one expression."""
-
-    def __init__(self, source: str, tracer: Tracer) -> None:
-        self.source, self.tracer = source, tracer
-        self.recorder = Recorder(tracer)
-        self.names = Names(first_names(tracer.cells))
-        self.assigned: set[str] = set()
-        self.depth = 0
 
     def run(self, tree: ast.Module) -> Any:
         """Carry out all lines; the value of the last one.
@@ -94,8 +49,6 @@ class Interpreter:
             do = "write the name of what you want to see as the last line"
             raise ExpressionError("the last line has no value", got=got, do=do, place=place_of(last), source=self.source)
         return value
-
-    # statements
 
     def statement(self, node: ast.stmt) -> Any:
         """Carry out a line; its value where it has one."""
@@ -135,11 +88,16 @@ class Interpreter:
 
     def loop(self, node: ast.For) -> None:
         """`for`: the lines once for each item."""
-        for item in self.guarded(node.iter, lambda: containers.items(self.tracer, self.eval(node.iter))):
-            self.assign(node.target, item)
-            self.seen(node.target, False)
-            for line in node.body:
-                self.statement(line)
+        items = self.guarded(node.iter, lambda: containers.items(self.tracer, self.eval(node.iter)))
+        self.running.append(items)  # what is written into a row is seen in the rows to come
+        try:
+            for item in items:
+                self.assign(node.target, item)
+                self.seen(node.target, False)
+                for line in node.body:
+                    self.statement(line)
+        finally:
+            self.running.pop()
 
     def define(self, node: ast.FunctionDef) -> None:
         """`def`: remember a function; its defaults are evaluated now."""
@@ -172,7 +130,8 @@ class Interpreter:
             raise Stopped(
                 Refused(f"TypeError: '{type(whole).__name__}' object does not support item assignment"), place_of(target)
             )
-        self.names.items[target.value.id] = new
+        if isinstance(whole, Traced):
+            return rewritten(self.tracer, self.names, self.running, whole, new)
         self.names.renew(whole, new)
         return new
 
@@ -184,158 +143,13 @@ class Interpreter:
     def augmented(self, node: ast.AugAssign) -> Any:
         """`+=` and its like."""
         load = ast.copy_location(_loading(node.target), node.target)
-        value = self.guarded(node, lambda: self.binary(node.op, self.eval(load), self.eval(node.value), node))
+        old = self.eval(load)
+        new = self.eval(node.value)
+        value = self.guarded(node, lambda: self.binary(node, node.op, old, new, node.target, node.value))
         self.guarded(node, lambda: self.tracer.budget.container(value))
+        if isinstance(node.target, ast.Name) and isinstance(old, Traced) and isinstance(value, Traced):
+            value = rewritten(self.tracer, self.names, self.running, old, value)
         return self.assign(node.target, value)
-
-    # expressions
-
-    def eval(self, node: ast.expr) -> Any:
-        """The value of a part; tensors are recorded as steps."""
-        self.tracer.budget_at(place_of(node), self.source)
-        value = self.guarded(node, lambda: self.bounded(node))
-        self.record(node, value)
-        return value
-
-    def bounded(self, node: ast.expr) -> Any:
-        """The value of a part; a list in it that holds lists that hold lists is within the budget."""
-        value = self.value(node)
-        if isinstance(value, (list, tuple)):
-            self.tracer.budget.container(value)
-        return value
-
-    def at(self, node: ast.AST, *operands: ast.AST) -> None:
-        """What is noted from here on happened at this node, with these operands."""
-        places = tuple(place_of(one) for one in operands)
-        self.tracer.at(place_of(node), operands=tuple(segment(self.source, one) for one in places), places=places)
-
-    def guarded(self, node: ast.AST, make: Any) -> Any:
-        """What is refused in here gets this place, the innermost one first."""
-        try:
-            return make()
-        except Refused as refused:
-            raise Stopped(refused, place_of(node)) from None
-        except OverBudget as over:
-            what, do = "this would cost too much", "take fewer texts, layers or units"
-            raise ExpressionError(
-                what, got=over.got, expected=over.expected, do=do, place=place_of(node), source=self.source
-            ) from None
-
-    def record(self, node: ast.AST, value: Any) -> None:
-        """A step; a name that was assigned was one already, and a list that grows is none."""
-        known = isinstance(node, ast.Name) and node.id in self.assigned
-        grows = isinstance(value, list) and isinstance(node, (ast.Name, ast.Call))
-        if not known and not grows and not isinstance(node, (ast.Tuple, ast.List, ast.Constant, ast.Starred)):
-            if isinstance(node, ast.Name):
-                self.assigned.add(node.id)
-            self.recorder.add(segment(self.source, place_of(node)), place_of(node), value)
-
-    def value(self, node: ast.expr) -> Any:
-        """What a node stands for, by its kind."""
-        match node:
-            case ast.Constant():
-                return node.value
-            case ast.Name():
-                return self.name(node)
-            case ast.Attribute():
-                return attributes.read(self.tracer, self.eval(node.value), node, self.source)
-            case ast.Subscript():
-                return self.subscript(node)
-            case ast.Call():
-                return self.call(node)
-            case ast.BinOp():
-                return self.binary(node.op, self.eval(node.left), self.eval(node.right), node)
-            case ast.UnaryOp():
-                return self.unary(node)
-            case ast.Compare():
-                return self.compare(node)
-            case ast.BoolOp():
-                return self.junction(node)
-            case ast.IfExp():
-                return self.eval(node.body if self.truth(self.eval(node.test)) else node.orelse)
-            case ast.Tuple():
-                return tuple(self.elements(node.elts))
-            case ast.List():
-                return self.elements(node.elts)
-            case ast.ListComp() | ast.GeneratorExp():
-                return self.comprehension(node)
-            case ast.Slice():
-                return self.index(node)
-        raise AssertionError(f"the grammar let {type(node).__name__} pass")
-
-    def elements(self, nodes: list[ast.expr]) -> list[Any]:
-        """The items of a list, a tuple or a call."""
-        found: list[Any] = []
-        for node in nodes:
-            if isinstance(node, ast.Starred):
-                found += containers.items(self.tracer, self.eval(node.value))
-            else:
-                found.append(self.eval(node))
-        self.tracer.budget.length(len(found))
-        return found
-
-    def name(self, node: ast.Name) -> Any:
-        """The value of a name, or what it may have meant."""
-        try:
-            return self.names.find(node.id)
-        except KeyError:
-            pass
-        if node.id in ORDINARY or node.id in attributes.FUNCTIONS:
-            return Function(node.id, attributes.FUNCTIONS.get(node.id) or calls.ORDINARY[node.id])
-        attributes.missing_output(self.tracer, node.id)
-        legal = [*self.names.every(), *ORDINARY, *attributes.FUNCTIONS]
-        near = REPLACED.get(node.id) or nearest(node.id, legal)
-        expected = "a name that you assigned, or one of outputs, last_hidden_state, hidden_states, attention_mask, torch, np"
-        raise ExpressionError(
-            f"{node.id} is not known here",
-            got=node.id,
-            expected=expected,
-            do=f"did you mean {near}?" if near else "assign it in a line above",
-            place=place_of(node),
-            suggestion=self.instead(node, near) if near else "",
-            source=self.source,
-        )
-
-    def instead(self, node: ast.AST, text: str) -> str:
-        """The expression with a text in the place of a node."""
-        return calls.spliced(self.source, place_of(node), text)
-
-    def subscript(self, node: ast.Subscript) -> Any:
-        """What an index picks."""
-        whole, index = self.eval(node.value), self.index(node.slice)
-        self.at(node, node.value)
-        if isinstance(whole, Traced):
-            return pick(self.tracer, whole, index)
-        return containers.entry(self.tracer, whole, index)
-
-    def index(self, node: ast.expr) -> Any:
-        """What stands between the brackets."""
-        if isinstance(node, ast.Slice):
-            return slice(*(None if part is None else raw(self.eval(part)) for part in (node.lower, node.upper, node.step)))
-        if isinstance(node, ast.Tuple):
-            return tuple(self.index(part) for part in node.elts)
-        return self.eval(node)
-
-    def call(self, node: ast.Call) -> Any:
-        """What a call returns."""
-        function = self.eval(node.func)
-        if isinstance(function, Stand):
-            return calls.stand(self, function, node)
-        positional = self.elements(node.args)
-        named: dict[str, Any] = {}
-        for keyword in node.keywords:
-            if keyword.arg is None:
-                what = "cannot unpack arguments here"
-                raise ExpressionError(what, expected="model(**inputs)", place=place_of(node), source=self.source)
-            named[keyword.arg] = self.eval(keyword.value)
-        if isinstance(function, Defined):
-            return self.defined(function, positional, named)
-        first = (
-            node.func.value if isinstance(node.func, ast.Attribute) and getattr(function, "bound", None) is not None else None
-        )
-        operand = first if first is not None else (node.args[0] if node.args else node)
-        self.at(node, operand, *node.args)
-        return calls.called(self.tracer, function, positional, named, place_of(node), self.source)
 
     def defined(self, function: Defined, positional: list[Any], named: dict[str, Any]) -> Any:
         """A call of a function that the expression defines."""
@@ -376,69 +190,8 @@ class Interpreter:
         for item in self.guarded(one.iter, lambda: containers.items(self.tracer, self.eval(one.iter))):
             self.assign(one.target, item)
             self.seen(one.target, False)
-            if all(self.truth(self.eval(condition)) for condition in one.ifs):
+            if all(operators.truth(self.tracer, self.eval(condition)) for condition in one.ifs):
                 self.generate(node, at + 1, found)
-
-    def binary(self, sign: ast.operator, left: Any, right: Any, node: ast.AST) -> Any:
-        """An operator between two values."""
-        if isinstance(left, Traced) or isinstance(right, Traced):
-            parts = [getattr(node, name, None) for name in ("left", "right", "target", "value")]
-            self.at(node, *(part for part in parts if part is not None))
-            if isinstance(sign, ast.MatMult):
-                self.tracer.full_name = "tensor.matmul"
-                return matmul(self.tracer, left, right)
-            name = BINARY.get(type(sign))
-            if name is None:
-                raise Refused(f"TypeError: {type(sign).__name__} is not traced")
-            return arithmetic(self.tracer, name, left, right)
-        return containers.plain(self.tracer, BINARY.get(type(sign), ""), left, right)
-
-    def unary(self, node: ast.UnaryOp) -> Any:
-        """Minus, plus, not and ~."""
-        value = self.eval(node.operand)
-        if isinstance(node.op, ast.Not):
-            return not self.truth(value)
-        function: Any = {ast.USub: operator.neg, ast.UAdd: operator.pos, ast.Invert: operator.invert}[type(node.op)]
-        if isinstance(value, Traced):
-            result = self.tracer.real(function, value)
-            found = pointwise(self.tracer, np.asarray(result) if value.form == "number" else result, (value,))
-            return found.with_form("number") if value.form == "number" else found
-        return containers.limited(self.tracer.real(function, value), LARGEST_NUMBER)
-
-    def compare(self, node: ast.Compare) -> Any:
-        """A comparison, or several in a chain."""
-        left = self.eval(node.left)
-        result: Any = None
-        for sign, right_node in zip(node.ops, node.comparators, strict=True):
-            right = self.eval(right_node)
-            function = COMPARED[type(sign)]
-            if isinstance(left, Traced) or isinstance(right, Traced):
-                if function not in TORCH_OF:
-                    raise Refused("RuntimeError: `in` and `is` are not traced for tensors", "==")
-                self.at(node, node.left, right_node)
-                result = arithmetic(self.tracer, TORCH_OF[function], left, right)
-            else:
-                try:
-                    result = bool(function(left, right))
-                except REFUSALS as error:
-                    raise Refused(said_by(error)) from None
-            if len(node.ops) > 1 and not self.truth(result):
-                return result
-            left = right
-        return result
-
-    def junction(self, node: ast.BoolOp) -> Any:
-        """`and` and `or`."""
-        value = None
-        for part in node.values:
-            value = self.eval(part)
-            if self.truth(value) == isinstance(node.op, ast.Or):
-                return value
-        return value
-
-    def truth(self, value: Any) -> bool:
-        """Whether Python takes a value for true; of a tensor only where it has one element."""
-        return bool(self.tracer.real(bool, value)) if isinstance(value, Traced) else bool(value)
 
 
 def _loading(node: ast.expr) -> ast.expr:

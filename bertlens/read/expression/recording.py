@@ -11,6 +11,7 @@ import torch
 from bertlens.read.expression.axes import axis
 from bertlens.read.expression.cells import Cells
 from bertlens.read.expression.explanation import Step
+from bertlens.read.expression.grammar import segment
 from bertlens.read.expression.operations.joining import told_apart
 from bertlens.read.expression.provenance import Gathered, rows_of
 from bertlens.read.expression.tracer import Place, Tracer
@@ -22,7 +23,6 @@ from bertlens.read.expression.wording import words
 class _Seen:
     """One place: how its first value looked, and what all of them held."""
 
-    text: str
     place: Place
     form: str
     axes: tuple[str, ...]
@@ -41,19 +41,19 @@ class Recorder:
         self._tracer = tracer
         self._seen: dict[Place, _Seen] = {}
 
-    def add(self, text: str, place: Place, value: Any) -> None:
+    def add(self, place: Place, value: Any) -> None:
         """One part was evaluated; what is no tensor and holds none is no step."""
         parts = parts_of(value)
         if not parts or not any(part.sources for part in parts):
             return
         seen = self._seen.get(place)
         if seen is None:
-            self._seen[place] = self._first(text, place, value, parts)
+            self._seen[place] = self._first(place, value, parts)
         else:
             seen.times += 1
             seen.gathered.add(parts)
 
-    def _first(self, text: str, place: Place, value: Any, parts: list[Traced]) -> _Seen:
+    def _first(self, place: Place, value: Any, parts: list[Traced]) -> _Seen:
         cells = self._tracer.cells
         first = parts[0]
         many = not isinstance(value, Traced)
@@ -64,31 +64,31 @@ class Recorder:
             names = (axis(told_apart(self._tracer, parts), len(parts)).name, *(names if same else ()))
             shape, form = (len(parts), *(shape if same else ())), "tuple"
         size = sum(part.value.nbytes for part in parts)
-        return _Seen(text, place, form, names, shape, dtype_of(first), size, Gathered(cells).add(parts))
+        return _Seen(place, form, names, shape, dtype_of(first), size, Gathered(cells).add(parts))
 
-    def other(self, text: str, place: Place, value: Any) -> None:
+    def other(self, place: Place, value: Any) -> None:
         """A result that is no tensor: a shape, a string, a number."""
         said = f"{said_of(value)}"
         self._seen.pop(place, None)
         kind = type(value).__name__
-        self._seen[place] = _Seen(text, place, "other", (), (), kind, 0, Gathered(self._tracer.cells), said)
+        self._seen[place] = _Seen(place, "other", (), (), kind, 0, Gathered(self._tracer.cells), said)
 
-    def last(self, text: str, place: Place, value: Any) -> None:
+    def last(self, place: Place, value: Any) -> None:
         """The result: its step comes last, with the texts in each row."""
         if not any(part.sources for part in parts_of(value)):
-            self._result_without_sources(text, place, value)
+            self._result_without_sources(place, value)
         elif place in self._seen:
             self._seen[place] = self._seen.pop(place)
         else:
-            self._seen[place] = self._first(text, place, value, parts_of(value))
+            self._seen[place] = self._first(place, value, parts_of(value))
 
-    def _result_without_sources(self, text: str, place: Place, value: Any) -> None:
+    def _result_without_sources(self, place: Place, value: Any) -> None:
         parts = parts_of(value)
         if parts:
             self._seen.pop(place, None)
-            self._seen[place] = self._first(text, place, value, parts)
+            self._seen[place] = self._first(place, value, parts)
         else:
-            self.other(text, place, value)
+            self.other(place, value)
 
     def steps(self, result: Any = None) -> tuple[Step, ...]:
         """All steps; the last one with its rows where `result` is given."""
@@ -100,7 +100,7 @@ class Recorder:
         found = seen.gathered.told(rows)
         said = seen.said or words(self._tracer.capture, found, seen.gathered._positions()[0])
         at = (seen.axes, seen.shape, seen.dtype, seen.bytes)
-        return Step(seen.text, seen.place, seen.form, *at, found, said, seen.times)
+        return Step(segment(self._tracer.source, seen.place), seen.place, seen.form, *at, found, said, seen.times)
 
 
 def parts_of(value: Any) -> list[Traced]:

@@ -18,6 +18,15 @@ LABEL = np.int32
 MOST_SETS = 50_000
 """Different sets that one operation may make; beyond that everything it touches becomes one set, and `exact` False."""
 
+MOST_CELLS = 16_000_000
+"""Cells of all sets together, 128 MiB; sums up to each place make as many different sets as there are places."""
+
+MOST_PLACES = 1_024
+"""Places of an axis along which sets are joined one after the other."""
+
+MOST_LABELS = 8_000_000
+"""Elements of a tensor whose sets are written out one by one."""
+
 
 class Sets:
     """The sets of cells of one evaluation; `size` cells exist, numbered from 0."""
@@ -27,15 +36,21 @@ class Sets:
         self.exact = True
         self._unions: list[np.ndarray] = []
         self._known: dict[bytes, int] = {}
+        self._cells = 0
 
     def add(self, held: np.ndarray, labels: np.ndarray) -> None:
         """Mark in `held` (size,) each cell that is in any of the sets."""
-        numbers = np.unique(labels) if labels.size > 4 * self.size else labels.ravel()
-        single = (numbers > 0) & (numbers <= self.size)
-        held[numbers[single] - 1] = True
-        if not single.all():
-            for number in set(numbers[numbers > self.size].tolist()):
-                held[self._unions[number - self.size - 1]] = True
+        if labels.size < 1_000 and labels.max(initial=0) <= self.size:
+            held[labels[labels > 0] - 1] = True
+            return
+        for axis in range(labels.ndim):
+            starts = _runs(labels, axis)
+            labels = labels if starts is None else np.take(labels, starts, axis)
+        there = np.zeros(self.size + len(self._unions) + 1, dtype=bool)
+        there[labels] = True
+        held |= there[1 : self.size + 1]
+        for number in np.flatnonzero(there[self.size + 1 :]).tolist():
+            held[self._unions[number]] = True
 
     def held(self, labels: np.ndarray) -> np.ndarray:
         """(size,) True for each cell that is in any of the sets."""
@@ -88,9 +103,15 @@ class Sets:
         pieces = [np.take(labels, [0], axis)]
         if labels.shape[axis] == 1:
             return labels
+        if length > MOST_PLACES:
+            return self._everything(labels)
         for at in range(1, length):
             pieces.append(self.union(pieces[-1], np.take(labels, [at], axis)))
         return np.concatenate(pieces, axis)
+
+    def coarse(self, labels: np.ndarray, depth: int) -> np.ndarray:
+        """One set for all elements of a tensor of so many axes."""
+        return self._everything(labels).reshape(-1)[:1].reshape((1,) * depth)
 
     def _everything(self, *labels: np.ndarray) -> np.ndarray:
         self.exact = False
@@ -102,10 +123,17 @@ class Sets:
         wanted = sorted(number for number in numbers if number)
         if len(wanted) < 2:
             return wanted[0] if wanted else 0
+        if self._cells > MOST_CELLS:
+            self.exact = False
+            return self._known[np.arange(self.size).tobytes()]
         parts = [np.array([n - 1 for n in wanted if n <= self.size], dtype=np.int64)]
         parts += [self._unions[n - self.size - 1] for n in wanted if n > self.size]
         cells = np.unique(np.concatenate(parts)) if len(parts) > 1 else parts[0]
+        if self._cells + len(cells) > MOST_CELLS:
+            self.exact = False
+            cells = np.arange(self.size)  # kept from here on for every union that is asked for
         key = cells.tobytes()
+        self._cells += len(cells)
         if key not in self._known:
             self._unions.append(cells)
             self._known[key] = self.size + len(self._unions)
@@ -127,12 +155,11 @@ def only_where(visible: np.ndarray, where: np.ndarray, unit: np.ndarray) -> tupl
 
     A mask over the tokens changes nothing about the units, so it is taken out of `where` alone, and both stay short.
     """
-    moving = {axis for axis in range(visible.ndim) if visible.shape[axis] > 1}
-    if all(where.shape[axis] > 1 for axis in moving) or not unit.any():
-        return np.where(visible, where, 0), unit
-    if all(unit.shape[axis] > 1 for axis in moving):
-        return where, np.where(visible, unit, 0)
-    return np.where(visible, where, 0), np.where(visible, unit, 0)
+    moving = [axis for axis in range(visible.ndim) if visible.shape[axis] > 1]
+    follows = [all(labels.shape[axis] > 1 for axis in moving) for labels in (where, unit)]
+    if not any(follows):
+        follows = [True, True]
+    return (np.where(visible, where, 0) if follows[0] else where, np.where(visible, unit, 0) if follows[1] else unit)
 
 
 def compressed(labels: np.ndarray) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import re
-import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from bertlens.read.expression.budget import Budget, OverBudget
 from bertlens.read.expression.cells import Cells
 from bertlens.read.expression.errors import ExpressionError, Place
 from bertlens.read.expression.explanation import Event, Provenance
+from bertlens.read.expression.grammar import segment
 from bertlens.read.expression.provenance import Gathered
 from bertlens.read.expression.sets import LABEL, Sets, compressed
 from bertlens.read.expression.values import Traced, form_of, raw
@@ -81,13 +81,13 @@ class Refused(Exception):
 class Tracer:
     """One evaluation: its cells, its budget, what it noticed, and where in the text it is."""
 
-    def __init__(self, capture: Capture) -> None:
-        self.capture = capture
+    def __init__(self, capture: Capture, source: str) -> None:
+        self.capture, self.source = capture, source
         self.cells = Cells(capture)
         self.budget = Budget()
         self.events: list[Event] = []
         self.place: Place = (1, 0, 1, 0)
-        self.texts: Mapping[str, str] = {}
+        self.places: tuple[Place, ...] = ()
         self.grad_off = False
         self.full_name = ""
         self._noted: Counter[tuple[str, Place]] = Counter()
@@ -101,9 +101,9 @@ class Tracer:
         """Whether that operation is a function of a module."""
         return self.full_name.startswith(module + ".")
 
-    def at(self, place: Place, **texts: Any) -> None:
-        """The part that is being evaluated now, and the texts of its operands."""
-        self.place, self.texts = place, texts
+    def at(self, place: Place, places: tuple[Place, ...] = ()) -> None:
+        """The part that is being evaluated now, and where its operands stand."""
+        self.place, self.places = place, places
 
     def budget_at(self, place: Place, source: str) -> None:
         """One more part is evaluated."""
@@ -117,8 +117,9 @@ class Tracer:
         """Something that can be judged happened at the part that is being evaluated; of a loop the first rounds are enough."""
         self._noted[kind, self.place] += 1
         if self._noted[kind, self.place] <= MOST_EVENTS:
+            texts = {"operands": tuple(segment(self.source, one) for one in self.places), "places": self.places}
             seen = {name: self._seen(value) for name, value in facts.items()}
-            self.events.append(Event(kind, self.place, {**self.texts, **seen}))
+            self.events.append(Event(kind, self.place, {**texts, **seen}))
 
     def _seen(self, value: Any) -> Any:
         """What is kept of a value: its looks and its provenance, not its elements."""
@@ -145,9 +146,7 @@ class Tracer:
         """
         _refuse_writing(function, args, kwargs)
         try:
-            with torch.no_grad(), np.errstate(all="ignore"), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                return function(*map(_guarded, args), **{name: _guarded(value) for name, value in kwargs.items()})
+            return function(*map(_guarded, args), **{name: _guarded(value) for name, value in kwargs.items()})
         except REFUSALS as error:
             raise Refused(said_by(error)) from None
 

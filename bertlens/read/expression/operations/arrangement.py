@@ -11,7 +11,7 @@ import torch
 from bertlens.read.expression.axes import UNNAMED, Axis, axis, groups, renamed
 from bertlens.read.expression.operations.reductions import dims_of
 from bertlens.read.expression.operations.registry import everywhere, operation
-from bertlens.read.expression.sets import LABEL, spread
+from bertlens.read.expression.sets import LABEL, MOST_LABELS, Sets, spread
 from bertlens.read.expression.tracer import Tracer
 from bertlens.read.expression.values import Traced, raw
 
@@ -30,17 +30,19 @@ def reshaped(t: Tracer, x: Traced, value: Any) -> Traced:
     for left, right in found:
         named, across = renamed([x.axes[at] for at in left], [after[at] for at in right])
         axes, cut = [*axes, *named], cut or across
-    where, unit = (_regrouped(getattr(x, name), before, after, found) for name, _ in t.both())
+    where, unit = (_regrouped(sets, getattr(x, name), before, after, found) for name, sets in t.both())
     result = t.made(value, axes, where, unit, (x,))
     if cut:
         t.note("cut", x=x, result=result)
     return result
 
 
-def _regrouped(labels: np.ndarray, before: tuple[int, ...], after: tuple[int, ...], found: Any) -> np.ndarray:
+def _regrouped(sets: Sets, labels: np.ndarray, before: tuple[int, ...], after: tuple[int, ...], found: Any) -> np.ndarray:
     """Only axes that are merged or split, and along which something changes, are written out."""
     moving = [(left, right) for left, right in found if any(labels.shape[at] > 1 for at in left)]
     wide = spread(labels, before, {at for left, _ in moving for at in left})
+    if wide.size > MOST_LABELS:
+        return sets.coarse(labels, len(after))
     keep = {at for _, right in moving for at in right}
     return np.ascontiguousarray(wide).reshape([size if at in keep else 1 for at, size in enumerate(after)])
 

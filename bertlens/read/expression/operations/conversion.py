@@ -32,13 +32,13 @@ def kept(t: Tracer, x: Traced, value: Any) -> Traced:
 @operation("tensor.clone", "torch.clone", "array.copy", "np.copy")
 def copied(t: Tracer, input: Traced, /) -> Traced:
     """The same in memory of its own: what is written into one is not in the other."""
-    return replace(input)
+    return replace(input, value=t.real(lambda x: x.clone() if isinstance(x, torch.Tensor) else x.copy(), input))
 
 
 @operation("tensor.contiguous", "tensor.cpu")
 def same(t: Tracer, input: Traced, /) -> Traced:
-    """The tensor itself; everything here is on the CPU."""
-    return input
+    """The tensor itself, everything being on the CPU; contiguous copies where the axes were exchanged."""
+    return replace(input, value=t.real(torch.Tensor.contiguous, input)) if t.called == "contiguous" else input
 
 
 @operation("tensor.detach", "tensor.requires_grad_off")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -121,6 +122,8 @@ def numpy_stack(t: Tracer, arrays: Any, /, axis: int = 0) -> Traced:
 def array(t: Tracer, items: Any, /, dtype: Any = None) -> Traced:
     """An array of numbers, or of arrays side by side."""
     found = to_array(t, items) if isinstance(items, Traced) else nested(t, items)
+    if t.called == "array":
+        found = replace(found, value=found.value.copy())
     if dtype is not None:
         value = t.real(lambda x, kind: np.asarray(x).astype(kind), found, dtype)
         return t.made(value, found.axes, found.where, found.unit, (found,))
@@ -148,11 +151,13 @@ def tensor(t: Tracer, items: Any, /, dtype: Any = None, device: Any = None) -> T
     if not (isinstance(found, Traced) and found.form == "tensor"):
         found = nested(t, found)
         single = not (isinstance(items, Traced) and items.form == "array") and found.value.dtype == np.float64
-        value = t.real(lambda x: torch.tensor(x), found.value.astype(np.float32) if single else found.value)
+        make = torch.as_tensor if t.called in ("from_numpy", "as_tensor") else torch.tensor
+        value = t.real(make, found.value.astype(np.float32) if single else found.value)
         found = t.made(value, found.axes, found.where, found.unit, (found,))
     kind = {"torch.LongTensor": torch.int64, "torch.FloatTensor": torch.float32}.get(t.full_name, dtype)
     if kind is None:
-        return found
+        shared = t.called in ("from_numpy", "as_tensor")
+        return found if shared or not isinstance(items, Traced) else replace(found, value=found.value.clone())
     value = t.real(lambda x, k: x.to(k), found, kind)
     return t.made(value, found.axes, found.where, found.unit, (found,))
 

@@ -21,9 +21,7 @@ FULL = slice(None)
 def pick(t: Tracer, x: Traced, index: Any) -> Traced:
     """`x[index]` with its cells."""
     items = list(index) if isinstance(index, tuple) else [index]
-    size = _size_of_advanced(items)
-    if size is not None:
-        t.budget.memory((size, *x.shape[1:]), 8)
+    _afford(t, x, items)
     value = t.real(operator.getitem, x, index)
     if x.form == "list":
         value = np.asarray(value)
@@ -67,16 +65,31 @@ def _array(item: Any) -> np.ndarray | None:
     if isinstance(item, Traced):
         value = np.asarray(item.value)
         return value if value.ndim or value.dtype == bool else None
-    return np.asarray(raw(item)) if isinstance(item, (list, tuple)) else None
+    if not isinstance(item, (list, tuple)):
+        return None
+    array = np.asarray(raw(item))
+    return array if array.size else array.astype(np.int64)  # an empty list picks nothing
 
 
 def _advanced(item: Any) -> bool:
     return _array(item) is not None
 
 
-def _size_of_advanced(items: Sequence[Any]) -> int | None:
-    sizes = [array.size for item in items if (array := _array(item)) is not None]
-    return max(sizes) if sizes else None
+def _afford(t: Tracer, x: Traced, items: list[Any]) -> None:
+    """What arrays pick, before they do: they broadcast against each other, and a mask picks where it is true."""
+    shapes: list[tuple[int, ...]] = []
+    kept, at = 1, 0
+    for item in filled(items, len(x.shape)):
+        array = _array(item)
+        if array is not None:
+            shapes.append((int(np.count_nonzero(array)),) if array.dtype == bool else array.shape)
+        elif isinstance(item, slice) and at < len(x.shape):
+            kept *= x.shape[at]
+        at += _consumed(item)
+    if shapes:
+        depth = max(map(len, shapes))
+        wide = [max(((1,) * (depth - len(shape)) + shape)[at] for shape in shapes) for at in range(depth)]
+        t.budget.memory((*wide, kept), 8)
 
 
 def _integers_first(t: Tracer, x: Traced, items: list[Any]) -> tuple[Traced, list[Any]]:
