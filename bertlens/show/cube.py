@@ -71,7 +71,7 @@ def left_out(held: Held) -> str:
     if rows > MOST_ROWS:
         parts.append(f"{rows:,} texts are drawn as {MOST_ROWS} bands")
     if columns > MOST_COLUMNS:
-        parts.append(f"{columns:,} tokens as {MOST_COLUMNS} columns")
+        parts.append(f"{columns:,} tokens are drawn as {MOST_COLUMNS} columns")
     if len(held.patterns) > MOST_BLOCKS:
         rest = sum(len(layers) for layers, _ in held.patterns[MOST_BLOCKS:])
         parts.append(f"{rest} more layers hold other cells and are not drawn as a block")
@@ -171,8 +171,8 @@ def _ladder(figure: go.Figure, held: Held) -> None:
     lit = held.cells.any((1, 2)).astype(int)
     names = [held.layer(index).removeprefix("layer ") for index in range(len(lit))]
     said = [[f"{held.layer(index)}: {'held' if value else 'not held'}"] for index, value in enumerate(lit)]
-    step = max(1, len(lit) // 13)
-    ticks = [index for index in range(len(lit)) if index % step == 0 or lit[index]]
+    step = -(-len(lit) // 13)
+    ticks = [index for index in range(len(lit)) if index % step == 0 or (lit[index] and lit.sum() < 6)]
     _bar(figure, lit[:, None], said, "layers", "")
     figure.update_layout(
         xaxis={"domain": [0, 0.05], "visible": False, "fixedrange": True},
