@@ -145,7 +145,9 @@ def judge(trace: Trace, capture: Capture, tensors: tuple[Tensor, ...] = ()) -> E
 
 
 def _faults(trace: Trace, capture: Capture) -> list[Fault]:
-    return [fault for one in JUDGES for fault in one.faults(trace, capture)] or list(refused.faults(trace))
+    exact = all(step.provenance.exact for step in trace.steps)
+    judges = JUDGES if exact else [one for one in JUDGES if one is fields]  # who accuses by cells must know the cells
+    return [fault for one in judges for fault in one.faults(trace, capture)] or list(refused.faults(trace))
 
 
 def _mends(capture: Capture, before: set[str], code: str, fault: str) -> bool:
