@@ -160,7 +160,9 @@ def _runs(labels: np.ndarray, axis: int) -> np.ndarray | None:
     if labels.shape[axis] < 16 or not labels.size:
         return None
     moved = np.moveaxis(labels, axis, 0)
-    line = moved[(slice(None), *[0] * (labels.ndim - 1))]  # one line tells of most labels that it is not worth looking further
+    line = moved
+    while line.ndim > 1:  # one line tells of most labels that it is not worth looking further
+        line = line[:, 0]
     if 4 * np.count_nonzero(line[1:] != line[:-1]) > len(line):
         return None
     changes = (moved[1:] != moved[:-1]).any(axis=tuple(range(1, labels.ndim)))

@@ -68,11 +68,19 @@ def _joined_axis(t: Tracer, parts: Sequence[Traced], at: int) -> Axis:
     return Axis(((apart, len(parts)), *own.factors))
 
 
+PLACES = ("layers", "batch", "tokens")
+"""The axes of the cells of states."""
+
+
 def told_apart(t: Tracer, parts: Sequence[Traced]) -> str:
     """What is another one in every part: layers, batch or tokens; else they are just parts."""
+    single = [int(part.where.flat[0]) - 1 if part.where.size == 1 else -1 for part in parts]
+    if all(0 <= cell < t.cells.states for cell in single):
+        places = zip(PLACES, np.unravel_index(single, t.cells.shape), strict=True)
+        return next((name for name, one in places if len(set(one.tolist())) > 1), "parts")
     held = [t.cells.where.held(part.where) for part in parts]
     states = [one[: t.cells.states].reshape(t.cells.shape) for one in held]
-    for at, name in enumerate(("layers", "batch", "tokens")):
+    for at, name in enumerate(PLACES):
         others = tuple(axis for axis in range(3) if axis != at)
         if len({one.any(axis=others).tobytes() for one in states}) > 1:
             return name
