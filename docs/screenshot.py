@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from urllib.parse import urlencode
 
 from playwright.sync_api import sync_playwright
 
 from tests.serving import FLAGS, serving
 from tests.test_browser import settled, verdict
 
+EXPRESSION = "torch.cat(hidden_states[-4:], dim=-1).mean(1)"
 IMAGES = Path(__file__).parent / "images"
 
 
 def main() -> None:
-    """The first screen of a forgotten mask, and the map of the packaged checkpoint's weights."""
+    """A forgotten mask, the map of the packaged checkpoint's weights, and a mean over padding."""
     with serving() as address, sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
@@ -31,6 +33,11 @@ def main() -> None:
         page.mouse.wheel(0, 700)
         page.wait_for_timeout(1500)
         page.screenshot(path=IMAGES / "checkpoint.png")
+        page.set_viewport_size({"width": 1280, "height": 1250})
+        page.goto(f"{address}/Shapes?{urlencode({'expr': EXPRESSION})}")
+        verdict(page, "Faulty")
+        settled(page)
+        page.screenshot(path=IMAGES / "shapes.png")
         browser.close()
 
 

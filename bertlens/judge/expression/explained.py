@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -139,7 +140,8 @@ def judge(trace: Trace, capture: Capture, tensors: tuple[Tensor, ...] = ()) -> E
     sources = {source for step in trace.steps for source in step.provenance.sources}
     if capture.checkpoint is not None and sources & {"hidden_states", "pooler_output"}:
         readout = Readout("pooler" if "pooler_output" in sources else "cls")
-        found += [one for one in of_checkpoint(capture.checkpoint, readout) if one.severity != "note"]
+        weights = [one for one in of_checkpoint(capture.checkpoint, readout) if one.severity != "note"]
+        found += [replace(one, code=_without_pooler(trace.expression, capture) or one.code) for one in weights]
     lean = replace(trace, events=())  # what was noted holds views of the whole outputs
     return Explained(lean, most_serious_first(found), _notes(trace, capture), tensors)
 
@@ -148,6 +150,18 @@ def _faults(trace: Trace, capture: Capture) -> list[Fault]:
     exact = all(step.provenance.exact for step in trace.steps)
     judges = JUDGES if exact else [one for one in JUDGES if one is fields]  # who accuses by cells must know the cells
     return [fault for one in judges for fault in one.faults(trace, capture)] or list(refused.faults(trace))
+
+
+def _without_pooler(expression: str, capture: Capture) -> str:
+    """The same of [CLS] before the pooler, where that can be evaluated."""
+    code = re.sub(r"\b(\w+\.)?(pooler_output|pooled_output)\b", r"\1last_hidden_state[:, 0]", expression)
+    code = re.sub(r"\b(out\w*|model_outputs?|results?)\[1\]", r"\1[0][:, 0]", code)
+    try:
+        trace = evaluate(code, capture)
+    except ExpressionError:
+        return ""
+    read = {source for step in trace.steps for source in step.provenance.sources}
+    return "" if trace.failure or "pooler_output" in read else code
 
 
 def _mends(capture: Capture, before: set[str], code: str, fault: str) -> bool:
