@@ -18,6 +18,7 @@ from bertlens.judge.findings import catalogue
 from bertlens.judge.measures import BOUND
 from bertlens.judge.verdict import CEILING, FOLLOWS, PLAUSIBLE
 from bertlens.judge.weights.heads import LEAST, STEEP
+from bertlens.read.expression import budget
 from bertlens.run.condition import Condition
 from bertlens.run.inputs import TOKENS_AT_ONCE
 from ui.sidebar import PAGES
@@ -56,6 +57,25 @@ def test_the_ids_of_the_check_are_those_in_the_document() -> None:
     judges = [path for place in ("weights", "tokenizer", "checkpoint") for path in ROOT.glob(f"bertlens/judge/{place}/*.py")]
     quoted = {name for path in judges for name in re.findall(r'"([a-z0-9]+(?:-[a-z0-9]+)+)"', path.read_text("utf-8"))}
     assert told == quoted & set(catalogue())
+
+
+def test_the_ids_of_expressions_are_those_in_the_document() -> None:
+    document = (ROOT / "docs" / "expressions.md").read_text("utf-8")
+    table = document[document.index("| id | what |") : document.index("Every finding comes")]
+    told = set(re.findall(r"`([a-z0-9]+(?:-[a-z0-9]+)+)`", table))
+    paths = [*ROOT.glob("bertlens/judge/expression/*.py")]
+    quoted = {name for path in paths for name in re.findall(r'"([a-z0-9]+(?:-[a-z0-9]+)+)"', path.read_text("utf-8"))}
+    of_weights = {"pooler-missing", "pooler-untrained"}  # judged by bertlens.judge.findings
+    assert told - of_weights == quoted & {*catalogue(), "numpy-requires-grad"}
+
+
+def test_the_budget_of_expressions_is_that_in_the_document() -> None:
+    document = (ROOT / "docs" / "expressions.md").read_text("utf-8")
+    assert f"{budget.MOST_BYTES // 2**20} MiB" in document
+    assert f"{budget.MOST_BYTES_IN_ALL // 2**30} GiB" in document
+    assert f"{budget.MOST_STEPS:,} steps and {budget.MOST_SECONDS:g} seconds" in document
+    assert budget.MOST_PRODUCTS == 2e10
+    assert "2e10 multiplications" in document
 
 
 def test_the_constants_are_those_in_the_documents() -> None:
