@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from dataclasses import dataclass, replace
 from functools import partial
@@ -115,8 +116,14 @@ class Explained:
         return pd.DataFrame(lines, columns=columns)
 
     def _repr_html_(self) -> str:
-        """The verdict and the steps, for notebooks."""
-        return notebook(self)
+        """The verdict, the steps, and every finding with the expression that is right, for notebooks."""
+        told = "".join(
+            f"<p><strong>{finding.severity}</strong>: {html.escape(finding.title)} <code>{finding.id}</code></p>"
+            + (f"<pre>{html.escape(finding.code)}</pre>" if finding.code else "")
+            for finding in self.findings
+        )
+        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self.notes)
+        return notebook(self) + told + notes
 
 
 def described(step: Step) -> str:
