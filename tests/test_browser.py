@@ -196,7 +196,7 @@ def test_an_expression_is_typed_mended_and_shared(page: Page, address: str) -> N
     verdict(page, "Sound")
     settled(page)
     box = page.get_by_role("textbox", name="Your expression, as it stands in your code")
-    assert box.evaluate("box => getComputedStyle(box).fontFamily").endswith("monospace")
+    expect(box).to_have_css("font-family", "monospace", timeout=WAIT)
     box.fill("last_hidden_state.mean(1)")
     box.press("Control+Enter")
     verdict(page, "Faulty")

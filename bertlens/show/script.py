@@ -46,7 +46,8 @@ for code, tensors in ways.items():
     except (ValueError, IndexError, RuntimeError) as error:
         print(f"{code}  {passed}  {type(error).__name__}: {str(error).strip().splitlines()[0][:200]}")
     else:
-        shapes = f"{tuple(state.shape)}  outputs[0][0] {tuple(state[0].shape)}  outputs[0][:, 0] {tuple(state[:, 0].shape)}"
+        shapes = f"{tuple(state.shape)}  outputs[0][0] {tuple(state[0].shape)}"
+        shapes += f"  outputs[0][:, 0] {tuple(state[:, 0].shape)}"
         print(f"{code}  {passed}  {shapes}")
 
 
