@@ -24,6 +24,9 @@ WRITTEN = (
     W("last_hidden_state[0].T", (8, 6), "hidden tokens", AXIS, texts=(0,)),
     W("last_hidden_state[:, 0][0]", (8,), "hidden", AXIS, texts=(0,), tokens=CLS),
     W("last_hidden_state.reshape(-1, 8)[0]", (8,), "hidden", AXIS, texts=(0,), tokens=CLS),
+    # a unit taken for a vector
+    W("last_hidden_state[:, 0][:, 0]", (2,), "batch", AXIS, tokens=CLS, hidden=(0,)),
+    W("last_hidden_state[:, 0][:, :3]", (2, 3), "batch hidden", tokens=CLS, hidden=(0, 1, 2)),
     # axes that are not there
     fails("IndexError", "last_hidden_state[:, 0, 0, 0]", AXIS),
     fails("IndexError", "last_hidden_state.mean(3)", AXIS),

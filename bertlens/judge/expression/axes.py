@@ -67,7 +67,14 @@ def _one_unit(event: Event, trace: Trace) -> Iterator[Fault]:
     """A whole number on the axis of the hidden units, where the tokens stay: one number per token in place of vectors."""
     x, result = event.facts["x"], trace.result
     items = placed(event.facts["items"], len(x.axes))
-    if x.rank != 2 or items is None or not {"tokens", "hidden"} <= set(x.axes) or result is None or trace.failure:
+    if x.rank != 2 or items is None or "hidden" not in x.axes or result is None or trace.failure:
+        return
+    if x.axes == ("batch", "hidden") == (*result.axes, "hidden") and isinstance(items[1], int) and items[0] == slice(None):
+        text, _ = operand(event)
+        title = f"This is hidden unit {items[1]} of every vector: {text} has one vector per text and no axis of tokens"
+        yield Fault(ID, "caution", title, {"unit": items[1]}, ((event.place, text),), remedy="Leave the index out.")
+        return
+    if "tokens" not in x.axes:
         return
     tokens, at = x.axes.index("tokens"), x.axes.index("hidden")
     if not isinstance(items[at], int) or isinstance(items[tokens], int) or "tokens" not in result.axes:
