@@ -60,6 +60,8 @@ def unary(t: Tracer, sign: ast.unaryop, value: Any) -> Any:
     """Minus, plus, not and ~."""
     if isinstance(sign, ast.Not):
         return not truth(t, value)
+    if type(value) is int:
+        return containers.limited(TURNED[type(sign)](value), LARGEST_NUMBER)
     result = t.real(TURNED[type(sign)], value)
     if not isinstance(value, Traced):
         return containers.limited(result, LARGEST_NUMBER)

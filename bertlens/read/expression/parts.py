@@ -38,6 +38,8 @@ class Parts:
     def eval(self, node: ast.expr) -> Any:
         """The value of a part; tensors are recorded as steps."""
         self.tracer.budget_at(place_of(node), self.source)
+        if isinstance(node, ast.Constant):
+            return node.value
         value = self.guarded(node, lambda: self.bounded(node))
         self.record(node, value)
         return value

@@ -10,27 +10,58 @@ from bertlens.read.expression.cells import INPUTS, Cells
 from bertlens.read.expression.explanation import Provenance
 from bertlens.read.expression.values import STATES, Traced
 
+SMALL = 10_000
+"""Labels of a value that may wait to be marked."""
+
+MOST_WAITING = 1_000
+"""Values that may wait."""
+
 
 class Gathered:
     """What has been held at one place of an expression, over all times it was evaluated."""
 
     def __init__(self, cells: Cells) -> None:
         self.cells = cells
-        self.where = np.zeros(cells.where.size, dtype=bool)
-        self.unit = np.zeros(cells.unit.size, dtype=bool)
         self.sources: frozenset[str] = frozenset()
         self.reduced: tuple[tuple[str, str], ...] = ()
+        self._where = np.zeros(cells.where.size, dtype=bool)
+        self._unit = np.zeros(cells.unit.size, dtype=bool)
+        self._waiting: list[tuple[np.ndarray, np.ndarray]] = []
 
     def add(self, traced: Sequence[Traced]) -> Gathered:
         """More values; of values with states and values without, those with states are told."""
         for one in traced:
-            if one.rank < 2 or one.unit.any():
-                self.cells.where.add(self.where, one.where)
-            if one.where.any():
-                self.cells.unit.add(self.unit, one.unit)
-            self.sources |= one.sources
-            self.reduced = tuple(dict.fromkeys([*self.reduced, *one.reduced]))
+            # a loop adds thousands of small ones, which are marked together
+            if one.rank < 2 or (one.unit.any() and one.where.any()):
+                self._waiting.append((one.where, one.unit))
+            if one.where.size + one.unit.size > SMALL or len(self._waiting) > MOST_WAITING:
+                self._mark()
+            if not one.sources <= self.sources:
+                self.sources |= one.sources
+            if one.reduced:
+                self.reduced = tuple(dict.fromkeys([*self.reduced, *one.reduced]))
         return self
+
+    def _mark(self) -> None:
+        for sets, held, labels in (
+            (self.cells.where, self._where, [where for where, _ in self._waiting]),
+            (self.cells.unit, self._unit, [unit for _, unit in self._waiting]),
+        ):
+            if labels:
+                sets.add(held, labels[0] if len(labels) == 1 else np.concatenate([one.ravel() for one in labels]))
+        self._waiting = []
+
+    @property
+    def where(self) -> np.ndarray:
+        """True for each cell that is held."""
+        self._mark()
+        return self._where
+
+    @property
+    def unit(self) -> np.ndarray:
+        """True for each hidden unit that is held."""
+        self._mark()
+        return self._unit
 
     def states(self) -> np.ndarray:
         """(layers, batch, tokens): which states are held."""
