@@ -49,18 +49,19 @@ def _one_text(event: Event, trace: Trace, capture: Capture) -> Iterator[Fault]:
     if not missing or "batch" in result.axes:
         return
     text = event.facts["result"].provenance.texts
-    title = f"This is text {text[0]} only, 1 of {capture.batch}: the first axis is the batch"
+    title = f"This is text {text[0]} only, 1 of {capture.batch}: axis {at} is the batch"
     if x.axes[at] != "batch":
         title = f"This is one place of {x.shape[at]} along {x.axes[at]}: text {text[0]} only, not every text"
         yield Fault(ID, "caution", title, {"texts": list(result.provenance.texts), "of": capture.batch}, code=CLS)
         return
-    if "tokens" in event.facts["result"].axes:
-        title = f"Axis 0 is the batch: this is every token of text {text[0]}, not a vector for each of {x.shape[at]} texts"
+    if "tokens" in event.facts["result"].axes and event.facts["result"].provenance.every_token:
+        title = f"Axis {at} is the batch: this is every token of text {text[0]}, not a vector for each of {x.shape[at]} texts"
     evidence = {"texts": list(result.provenance.texts), "of": capture.batch, "shape": list(result.shape)}
     words = [written(item) for item in items]
     edits, code = _every_text(event, trace, words, at, x)
+    otherwise = _one_after_the_other(event, trace, words, at, x)
     remedy = "Keep the batch axis: [:, 0] is the first token of every text, [0] is every token of the first text."
-    yield Fault(ID, "caution", title, evidence, edits, code, remedy)
+    yield Fault(ID, "caution", title, evidence, edits, code, remedy, otherwise)
 
 
 def _one_unit(event: Event, trace: Trace) -> Iterator[Fault]:
@@ -114,14 +115,21 @@ def _every_text(event: Event, trace: Trace, words: list[str], at: int, x: Seen) 
             rest = ["0"]
         inner = [*before, ":", *rest]
         return ((event.place, f"{bracketed(text)}[{', '.join(inner)}]" if rest or before else text),), ""
-    lines = expression.split("\n")
+    return (), _one_after_the_other(event, trace, words, at, x)
+
+
+def _one_after_the_other(event: Event, trace: Trace, words: list[str], at: int, x: Seen) -> str:
+    """What was written of one text, for every text; "" where it is not the last line that picks the text."""
+    lines = trace.expression.split("\n")
     line, column, end_line, end_column = event.place
-    if end_line == line == len(lines) and "=" not in lines[-1][:column]:
-        indexed = f"{bracketed(text)}[{', '.join([*before, 'i', *rest])}]"
-        one = lines[-1][:column] + indexed + lines[-1][end_column:]
-        lines[-1] = f"torch.stack([{one} for i in range({x.shape[at]})])"
-        return (), "\n".join(lines)
-    return (), CLS
+    assigned = re.match(r"\s*\w+\s*=(?!=)\s*", lines[-1])
+    start = assigned.end() if assigned else 0
+    if not end_line == line == len(lines) or column < start:
+        return ""
+    indexed = f"{bracketed(operand(event)[0])}[{', '.join([*words[:at], 'i', *words[at + 1 :]])}]"
+    one = lines[-1][start:column] + indexed + lines[-1][end_column:]
+    lines[-1] = f"{lines[-1][:start]}torch.stack([{one} for i in range({x.shape[at]})])"
+    return "\n".join(lines)
 
 
 def _after(event: Event, expression: str) -> str:

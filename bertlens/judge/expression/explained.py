@@ -135,7 +135,7 @@ def _short(text: str, most: int = 60) -> str:
 def judge(trace: Trace, capture: Capture, tensors: tuple[Tensor, ...] = ()) -> Explained:
     """Look for everything that is known to go wrong with such expressions."""
     faults = _faults(trace, capture)
-    found = findings_of(trace.expression, faults, partial(_mends, capture, {one.id for one in faults}))
+    found = findings_of(trace, faults, partial(_mends, capture, {one.id for one in faults}))
     sources = {source for step in trace.steps for source in step.provenance.sources}
     if capture.checkpoint is not None and sources & {"hidden_states", "pooler_output"}:
         readout = Readout("pooler" if "pooler_output" in sources else "cls")
