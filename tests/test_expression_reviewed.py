@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import bertlens
+from bertlens.read.expression.errors import ExpressionError
 from tests.expressions.bench import benches
 from tests.expressions.oracle import as_array, run
 from tests.expressions.written import AT_PADDING, AXIS, PADDED, lines
@@ -25,6 +26,20 @@ MEANT = [
     # the tokens of one text, for every text
     ("last_hidden_state[0, 1:4].mean(0)", "two", AXIS, "last_hidden_state[:, 1:4].mean(1)"),
     ("vector = last_hidden_state[0, 1:4].mean(axis=0)", "two", AXIS, "last_hidden_state[:, 1:4].mean(1)"),
+    # what PyTorch refuses, with what was meant by it
+    (
+        "F.cosine_similarity(pooler_output[0], pooler_output[1])",
+        "two",
+        AXIS,
+        "pooler_output[0] @ pooler_output[1] / (pooler_output[0].norm() * pooler_output[1].norm())",
+    ),
+    ("outputs.pooler_output[:, 0, :].numpy()", "two", AXIS, "pooler_output"),
+    ("last_hidden_state.mean(dims=1)", "even", AXIS, "last_hidden_state.mean(dim=1)"),
+    ("torch.tensor([last_hidden_state[0, 0], last_hidden_state[1, 0]])", "two", AXIS, "last_hidden_state[:, 0]"),
+    ("F.normalize(pooler_output, p=1, dim=0)", "two", AXIS, "pooler_output / pooler_output.abs().sum(1, keepdim=True)"),
+    # a mask the wrong way round is not mended by a mask on top of it, which leaves nothing
+    ("last_hidden_state.masked_fill(attention_mask.unsqueeze(-1) == 1, 0).sum(1)", "two", PADDED, MEAN),
+    ("last_hidden_state.unbind(1)[0]", "left", AT_PADDING, FIRST),
     (lines("token_vecs = hidden_states[-1][0]", "token_vecs.mean(dim=0)"), "two", AXIS, MEAN),
 ]
 
@@ -46,6 +61,56 @@ TITLES = [
 ]
 
 
+TITLES += [
+    ("F.normalize(pooler_output, dim=0)", "two", "normalize runs over the batch, its axis 0,"),
+    (
+        "(last_hidden_state * attention_mask.unsqueeze(-1)).max(1).values",
+        "two",
+        "The max over tokens sees the zeros that stand on padding: 0 where all values are below 0",
+    ),
+    (
+        "last_hidden_state.masked_fill(attention_mask.bool().unsqueeze(-1), 0).sum(1)",
+        "two",
+        "The sum over tokens counts padding alone: the mask is the wrong way round",
+    ),
+]
+
+
 @pytest.mark.parametrize(("code", "bench", "title"), TITLES)
 def test_the_title_is_true(code: str, bench: str, title: str) -> None:
     assert bertlens.explain(code, benches()[bench]).findings[0].title.startswith(title)
+
+
+@pytest.mark.parametrize("name", ["embeddings", "bert_output", "res", "logits"])
+@pytest.mark.parametrize("field", [".last_hidden_state[:, 0]", '["last_hidden_state"][:, 0]', ".hidden_states[-1]"])
+def test_whoever_has_fields_is_the_output(name: str, field: str) -> None:
+    with pytest.raises(ExpressionError, match=f"{name} is not known here") as raised:
+        bertlens.explain(name + field, benches()["two"])
+    assert raised.value.suggestion == f"outputs{field}"
+    assert bertlens.explain(raised.value.suggestion, benches()["two"]).verdict == "sound"
+
+
+@pytest.mark.parametrize("bench", ["two", "three"])
+def test_the_texts_are_as_many_as_the_rows(bench: str) -> None:
+    capture = benches()[bench]
+    pooled = "torch.stack([hidden_states[-1][i][attention_mask[i] == 1].mean(0) for i in range(len(texts))])"
+    named = lines(
+        "inputs = tokenizer(texts, padding=True, return_tensors='pt')",
+        "vectors = []",
+        "for text, vector in zip(texts, model(**inputs)[0][:, 0]):",
+        "    print(text, vector[:5])",
+        "    vectors.append(vector)",
+        "torch.stack(vectors)",
+    )
+    for code, right in ((pooled, MEAN), (named, "last_hidden_state[:, 0]")):
+        explained = bertlens.explain(code, capture)
+        assert explained.verdict == "sound"
+        assert np.allclose(as_array(explained.trace.value), as_array(run(right, capture)), atol=1e-6)
+
+
+def test_imports_of_what_is_there_are_idle() -> None:
+    line = "cosine_similarity([pooler_output[0].numpy()], [pooler_output[1].numpy()])"
+    code = lines("from sklearn.metrics.pairwise import cosine_similarity", line)
+    got = bertlens.explain(code, benches()["two"])
+    assert got.verdict == "sound"
+    assert np.allclose(as_array(got.trace.value), as_array(run(line, benches()["two"])), atol=1e-6)

@@ -9,6 +9,7 @@ from bertlens.judge.expression.correction import CLS, MASKED_MEAN, Fault, bracke
 from bertlens.judge.expression.positions import placed, written
 from bertlens.read.capture import Capture
 from bertlens.read.expression.explanation import Event, Trace
+from bertlens.read.expression.grammar import segment
 from bertlens.read.expression.tracer import Seen
 
 ID = "wrong-axis"
@@ -31,7 +32,7 @@ def faults(trace: Trace, capture: Capture) -> Iterator[Fault]:
             case "sequence-index" | "tuple":
                 yield from _tuple(event, trace)
             case "normalize":
-                yield from _normalised(event)
+                yield from _normalised(event, trace.expression)
     yield from _beneath(trace)
 
 
@@ -46,9 +47,9 @@ def _one_text(event: Event, trace: Trace, capture: Capture) -> Iterator[Fault]:
     if items is None or not isinstance(items[at], int) or x.shape[at] < 2:
         return
     missing = capture.batch - len(result.provenance.texts)
-    if not missing or "batch" in result.axes:
-        return
     text = event.facts["result"].provenance.texts
+    if not missing or "batch" in result.axes or not set(text) <= set(result.provenance.texts):
+        return
     title = f"This is text {text[0]} only, 1 of {capture.batch}: axis {at} is the batch"
     if x.axes[at] != "batch":
         title = f"This is one place of {x.shape[at]} along {x.axes[at]}: text {text[0]} only, not every text"
@@ -238,11 +239,14 @@ def _tuple(event: Event, trace: Trace) -> Iterator[Fault]:
     )
 
 
-def _normalised(event: Event) -> Iterator[Fault]:
+def _normalised(event: Event, expression: str) -> Iterator[Fault]:
     """Vectors brought to length 1 along another axis than their own."""
     x, axis = event.facts["x"], event.facts["axis"]
     if x.rank != 2 or "hidden" in axis or not any("hidden" in one for one in x.axes):
         return
     text, _ = operand(event)
-    title = f"normalize runs over the {axis}, its axis 1, not over the hidden units of each vector"
-    yield Fault(ID, "problem", title, {"axis": axis}, ((event.place, f"F.normalize({text}, dim=-1)"),), remedy="Say dim=-1.")
+    title = f"normalize runs over the {axis}, its axis {event.facts['at']}, not over the hidden units of each vector"
+    called = segment(expression, event.place)
+    named, times = re.subn(r"\bdim\s*=\s*-?\d+(?=[^()]*\)$)", "dim=-1", called)
+    code = named if times else f"F.normalize({text}, dim=-1)"
+    yield Fault(ID, "problem", title, {"axis": axis}, ((event.place, code),), remedy="Say dim=-1.")

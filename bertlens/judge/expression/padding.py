@@ -35,9 +35,13 @@ def _reduced(event: Event, trace: Trace, capture: Capture) -> Iterator[Fault]:
     found = x.provenance
     if found.padding:
         title = f"The {how} over tokens counts padding: {found.padding:,} of {found.positions:,} positions are [PAD]"
+        if found.padding == found.positions and "attention_mask" in found.sources:
+            title = f"The {how} over tokens counts padding alone: the mask is the wrong way round"
     elif how in ("mean", "max", "min") and not event.facts["ignored"] and _diluted(x, capture, found):
-        does = f"divides by {capture.width} for every text" if how == "mean" else "sees the zeros that stand on padding"
-        title = f"The {how} over tokens {does}, also where there is padding"
+        side = "below" if how == "max" else "above"
+        title = f"The {how} over tokens sees the zeros that stand on padding: 0 where all values are {side} 0"
+        if how == "mean":
+            title = f"The mean over tokens divides by {capture.width} for every text, also where there is padding"
     else:
         return
     evidence = {"how": how, "positions": found.positions, "padding": found.padding}

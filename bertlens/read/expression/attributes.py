@@ -24,6 +24,7 @@ FUNCTIONS = {name: LEGAL[name] for name in ("cosine_similarity", "cos_sim")}
 """Functions that people import by their bare name."""
 
 CONSTANTS: dict[str, Any] = {"np.newaxis": None, "np.inf": float("inf"), "torch.inf": float("inf"), "np.pi": float(np.pi)}
+CONSTANTS |= {"np.nan": float("nan"), "torch.nan": float("nan")}
 CONSTANTS |= {f"torch.{name}": Kind(kind, f"torch.{name}") for name, kind in KINDS.items()}
 CONSTANTS |= {f"np.{name}": Kind(kind, f"np.{name}") for name, kind in NUMPY_KINDS.items()}
 

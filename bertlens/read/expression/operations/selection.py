@@ -20,6 +20,9 @@ FULL = slice(None)
 
 def pick(t: Tracer, x: Traced, index: Any) -> Traced:
     """`x[index]` with its cells."""
+    if isinstance(index, tuple):
+        index = tuple(list(item) if isinstance(item, range) else item for item in index)
+    index = list(index) if isinstance(index, range) else index
     items = list(index) if isinstance(index, tuple) else [index]
     _afford(t, x, items)
     value = t.real(operator.getitem, x, index)
