@@ -7,9 +7,9 @@ import pytest
 
 import bertlens
 from bertlens.read.expression.errors import ExpressionError
-from tests.expressions.bench import benches
+from tests.expressions.bench import benches, built
 from tests.expressions.oracle import as_array, run
-from tests.expressions.written import AT_PADDING, AXIS, PADDED, lines
+from tests.expressions.written import AT_PADDING, AXIS, FIELD, FRESH, PADDED, lines
 
 MEAN = "(last_hidden_state * attention_mask.unsqueeze(-1)).sum(1) / attention_mask.sum(1, keepdim=True)"
 FIRST = "last_hidden_state[torch.arange(len(input_ids)), attention_mask.argmax(1)]"
@@ -40,6 +40,21 @@ MEANT = [
     # a mask the wrong way round is not mended by a mask on top of it, which leaves nothing
     ("last_hidden_state.masked_fill(attention_mask.unsqueeze(-1) == 1, 0).sum(1)", "two", PADDED, MEAN),
     ("last_hidden_state.unbind(1)[0]", "left", AT_PADDING, FIRST),
+    # zeros on padding do not make a mean over the width right
+    ("last_hidden_state.sum(1) / last_hidden_state.shape[1]", "two", PADDED, MEAN),
+    ("(last_hidden_state * attention_mask.unsqueeze(-1)).sum(1).div(6)", "two", PADDED, MEAN),
+    # a layer that scores the tokens is taken out with its scores
+    (
+        lines(
+            "attention = nn.Sequential(nn.Linear(8, 4), nn.Tanh(), nn.Linear(4, 1), nn.Softmax(dim=1))",
+            "weights = attention(last_hidden_state)",
+            "torch.sum(weights * last_hidden_state, dim=1)",
+        ),
+        "even",
+        FRESH,
+        "last_hidden_state",
+    ),
+    ("F.softmax(nn.Linear(8, 2)(pooler_output), dim=1).argmax(1)", "two", FRESH, "pooler_output"),
     (lines("token_vecs = hidden_states[-1][0]", "token_vecs.mean(dim=0)"), "two", AXIS, MEAN),
 ]
 
@@ -114,3 +129,21 @@ def test_imports_of_what_is_there_are_idle() -> None:
     got = bertlens.explain(code, benches()["two"])
     assert got.verdict == "sound"
     assert np.allclose(as_array(got.trace.value), as_array(run(line, benches()["two"])), atol=1e-6)
+
+
+def test_a_fault_at_a_late_turn_of_a_loop_is_seen() -> None:
+    """Events are kept of the first turns only; the result tells of the others."""
+    capture = built((*["[CLS] a cat sat . [SEP]"] * 4, "[CLS] rain fell [SEP] [PAD] [PAD]"), 7)
+    (found,) = bertlens.explain("torch.stack([t.mean(0) for t in last_hidden_state])", capture).findings
+    assert found.id == PADDED
+    assert np.allclose(as_array(run(found.code, capture)), as_array(run(MEAN, capture)), atol=1e-6)
+    assert bertlens.explain("torch.stack([t[:4].mean(0) for t in last_hidden_state])", capture).verdict == "sound"
+
+
+@pytest.mark.parametrize("code", ["last_hidden_state[:, 0].numpy", "last_hidden_state.exp", "vectors = pooler_output.detach"])
+def test_a_method_that_is_not_called(code: str) -> None:
+    explained = bertlens.explain(code, benches()["even"])
+    assert [one.id for one in explained.findings] == [FIELD]
+    assert explained.verdict == "problem"
+    assert explained.findings[0].code == f"{code}()"
+    assert bertlens.explain(explained.findings[0].code, benches()["even"]).verdict == "sound"

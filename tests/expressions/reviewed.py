@@ -1,6 +1,6 @@
 """Pasted from notebooks and forums: imports, loops over the texts, similarities, and what PyTorch refuses of them."""
 
-from tests.expressions.written import AXIS, LAST_FOUR, PADDED, W, fails, lines
+from tests.expressions.written import AT_PADDING, AXIS, LAST_FOUR, PADDED, W, fails, lines
 
 B = "batch hidden"
 MEAN = {"reduced": ("tokens",)}
@@ -8,6 +8,20 @@ OF_NUMPY = lines(
     "weights = attention_mask.numpy()[..., None]",
     "np.nanmean(np.where(weights == 1, last_hidden_state.numpy(), np.nan), axis=1)",
 )
+
+SUM = "(last_hidden_state * attention_mask.unsqueeze(-1)).sum(1)"
+WIDTH = ("6", "last_hidden_state.shape[1]", "attention_mask.size(1)")
+FIRST = (
+    "last_hidden_state[[0, 1], [0, 0]]",
+    "last_hidden_state[torch.arange(2), 0]",
+    "last_hidden_state[:, [0]]",
+    "last_hidden_state[None, :, 0]",
+    "last_hidden_state.index_select(1, torch.tensor([0])).squeeze(1)",
+    "last_hidden_state.gather(1, torch.zeros(2, 1, 8).long()).squeeze(1)",
+    "last_hidden_state.flatten(0, 1)[::6]",
+    "last_hidden_state.view(2, -1)[:, :8]",
+)
+"""Position 0 by other ways than [:, 0]."""
 
 WRITTEN = (
     # the last real token of every text
@@ -31,6 +45,21 @@ WRITTEN = (
     fails("RuntimeError", 'torch.einsum("bth,bt->bh", last_hidden_state, attention_mask)'),
     # what a loop leaves behind is of the last text
     W(lines("for vec in last_hidden_state[:, 0]:", "    n = vec.norm()", "vec"), (8,), "hidden", AXIS, texts=(1,), tokens=(0,)),
+    # divided by the width, or by the tokens of all texts, and where that is the same
+    *(W(f"{SUM} / {by}", (2, 8), B, PADDED, reduced=("tokens",)) for by in WIDTH),
+    *(W(f"{SUM} / {by}", (2, 8), B, on="even", **MEAN) for by in WIDTH),
+    W(f"{SUM} / attention_mask.sum()", (2, 8), B, PADDED, **MEAN),
+    W(f"{SUM} / attention_mask.sum()", (1, 8), B, on="lonely", tokens=(0, 1, 2, 3), **MEAN),
+    # padding that no reduction counts
+    W("sum(last_hidden_state[:, i] for i in range(6)) / 6", (2, 8), B, PADDED, padding=2),
+    W("sum(last_hidden_state[:, i] for i in range(6)) / 6", (2, 8), B, on="even"),
+    W("last_hidden_state.norm(dim=1)", (2, 8), B, PADDED, padding=2, **MEAN),
+    W("last_hidden_state.norm(dim=1)", (2, 8), B, on="even", **MEAN),
+    *(W(one, None, "", AT_PADDING, on="left", tokens=(0,), padding=1, reduced=None) for one in FIRST),
+    *(W(one, None, "", tokens=(0,), on="even", reduced=None) for one in FIRST),
+    # a hidden unit for a token
+    W("pooler_output[:, 0]", (2,), "batch", AXIS, tokens=(), layers=(), hidden=(0,)),
+    W("pooler_output[:, :1]", (2, 1), B, tokens=(), layers=(), hidden=(0,)),
     # the mask the wrong way round
     W(
         "last_hidden_state.masked_fill(attention_mask.unsqueeze(-1) == 1, 0).sum(1)",

@@ -69,7 +69,13 @@ def _one_unit(event: Event, trace: Trace) -> Iterator[Fault]:
     """A whole number on the axis of the hidden units, where the tokens stay: one number per token in place of vectors."""
     x, result = event.facts["x"], trace.result
     items = placed(event.facts["items"], len(x.axes))
-    if x.rank != 2 or items is None or not {"tokens", "hidden"} <= set(x.axes) or result is None or trace.failure:
+    if x.rank != 2 or items is None or result is None or trace.failure:
+        return
+    if x.axes == ("batch", "hidden") and isinstance(items[1], int) and items[0] == slice(None) and result.axes == ("batch",):
+        title = f"This is hidden unit {items[1]} of every text: axis 1 is hidden, one number is left of each vector"
+        yield Fault(ID, "caution", title, {"unit": items[1]}, ((event.place, operand(event)[0]),))
+        return
+    if not {"tokens", "hidden"} <= set(x.axes):
         return
     tokens, at = x.axes.index("tokens"), x.axes.index("hidden")
     if not isinstance(items[at], int) or isinstance(items[tokens], int) or "tokens" not in result.axes:
@@ -225,17 +231,18 @@ def _tuple(event: Event, trace: Trace) -> Iterator[Fault]:
     if event.kind == "sequence-index" and not event.facts["tensors"]:
         return
     text, place = operand(event)
+    whole = event.place if event.facts.get("name") in ("tensor", "as_tensor") else place  # stack makes the tensor by itself
     title = (
         f"{text} is a tuple of tensors, one per layer, not one tensor"
         if "hidden_states" in text
-        else f"{text} is a tuple, not a tensor"
+        else f"{text} is a {'list' if text.startswith('[') else 'tuple'}, not a tensor"
     )
     remedy = "Take one of its entries, or stack them into one tensor: (layers, batch, tokens, hidden)."
     # whoever writes [:, 0] thinks of one tensor (batch, tokens, hidden), whoever writes mean(0) or [-1, :, 0] of all layers
     rest = trace.expression.split("\n")[place[2] - 1][place[3] :]
     one = re.match(r"\s*\[\s*(:|\.\.\.)", rest)
     yield Fault(
-        ID, "problem", title, {"part": text}, ((place, f"{text}[-1]" if one else f"torch.stack({text})"),), remedy=remedy
+        ID, "problem", title, {"part": text}, ((whole, f"{text}[-1]" if one else f"torch.stack({text})"),), remedy=remedy
     )
 
 

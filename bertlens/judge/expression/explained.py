@@ -147,7 +147,10 @@ def judge(trace: Trace, capture: Capture, tensors: tuple[Tensor, ...] = ()) -> E
 def _faults(trace: Trace, capture: Capture) -> list[Fault]:
     exact = all(step.provenance.exact for step in trace.steps)
     judges = JUDGES if exact else [one for one in JUDGES if one is fields]  # who accuses by cells must know the cells
-    return [fault for one in judges for fault in one.faults(trace, capture)] or list(refused.faults(trace))
+    found = [fault for one in judges for fault in one.faults(trace, capture)]
+    if exact and not {padding.ID, positions.ID} & {fault.id for fault in found}:
+        found += padding.beneath(trace, capture)
+    return found or list(refused.faults(trace))
 
 
 def _mends(capture: Capture, before: set[str], failed: bool, code: str, fault: str) -> bool:

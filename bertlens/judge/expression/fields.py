@@ -15,6 +15,7 @@ from bertlens.read.expression.tracer import Seen
 ID = "wrong-output-field"
 OFF_BY_ONE = "hidden-states-off-by-one"
 NUMPY = "numpy-requires-grad"
+UNCALLED = "a function, no tensor"
 
 
 def faults(trace: Trace, capture: Capture) -> Iterator[Fault]:
@@ -49,6 +50,11 @@ def faults(trace: Trace, capture: Capture) -> Iterator[Fault]:
                 yield from _numpy(event, trace)
             case "dropout":
                 yield _dropout(trace)
+    last = trace.result
+    if last is not None and trace.failure is None and last.words == UNCALLED:
+        name = last.expression.split(".")[-1]
+        title = f"{name} is a method that nobody called: without brackets nothing is computed"
+        yield Fault(ID, "problem", title, {"method": name}, code=f"{trace.expression.rstrip()}()", remedy="Write the brackets.")
 
 
 def _unpacked(event: Event) -> Fault:
