@@ -9,7 +9,7 @@ import bertlens
 from bertlens.read.expression.errors import ExpressionError
 from tests.expressions.bench import benches, built
 from tests.expressions.oracle import as_array, run
-from tests.expressions.written import AT_PADDING, AXIS, FIELD, FRESH, PADDED, lines
+from tests.expressions.written import AT_PADDING, AXIS, FIELD, FRESH, GRAD, PADDED, lines
 
 MEAN = "(last_hidden_state * attention_mask.unsqueeze(-1)).sum(1) / attention_mask.sum(1, keepdim=True)"
 FIRST = "last_hidden_state[torch.arange(len(input_ids)), attention_mask.argmax(1)]"
@@ -37,6 +37,13 @@ MEANT = [
     ("last_hidden_state.mean(dims=1)", "even", AXIS, "last_hidden_state.mean(dim=1)"),
     ("torch.tensor([last_hidden_state[0, 0], last_hidden_state[1, 0]])", "two", AXIS, "last_hidden_state[:, 0]"),
     ("F.normalize(pooler_output, p=1, dim=0)", "two", AXIS, "pooler_output / pooler_output.abs().sum(1, keepdim=True)"),
+    # two tensors that both hang on autograd
+    (
+        "cosine_similarity(pooler_output, pooler_output)",
+        "grad",
+        GRAD,
+        "cosine_similarity(pooler_output.detach(), pooler_output.data)",
+    ),
     # a mask the wrong way round is not mended by a mask on top of it, which leaves nothing
     ("last_hidden_state.masked_fill(attention_mask.unsqueeze(-1) == 1, 0).sum(1)", "two", PADDED, MEAN),
     ("last_hidden_state.unbind(1)[0]", "left", AT_PADDING, FIRST),
@@ -147,3 +154,58 @@ def test_a_method_that_is_not_called(code: str) -> None:
     assert explained.verdict == "problem"
     assert explained.findings[0].code == f"{code}()"
     assert bertlens.explain(explained.findings[0].code, benches()["even"]).verdict == "sound"
+
+
+PASTED = [
+    (
+        lines(
+            "device = torch.device('cuda' if torch.cuda.is_available() else 'cpu')",
+            "inputs = {k: v.to(device) for k, v in inputs.items()}",
+            "with torch.no_grad():",
+            "    outputs = model(**inputs)",
+            "outputs[0][:, 0].to(device)",
+        ),
+        "last_hidden_state[:, 0]",
+    ),
+    (
+        "model(input_ids=inputs['input_ids'].to(device), attention_mask=inputs['attention_mask'].to(model.device))[0]",
+        "last_hidden_state",
+    ),
+    (lines("for text in texts:", "    print(f'{text}: {pooler_output.shape[0]:>4}')", "pooler_output"), "pooler_output"),
+    ("print(f'the \u03bc of {pooler_output + 1}')", "pooler_output + 1"),
+]
+
+
+@pytest.mark.parametrize(("code", "right"), PASTED)
+def test_idioms_of_every_notebook_run(code: str, right: str) -> None:
+    capture = benches()["two"]
+    explained = bertlens.explain(code, capture)
+    assert explained.verdict == "sound"
+    assert np.array_equal(as_array(explained.trace.value), as_array(run(right, capture)))
+
+
+@pytest.mark.parametrize(
+    ("code", "got"),
+    [
+        ("moved = {k: v + 1 for k, v in inputs.items()}", "a dictionary comprehension"),
+        ("moved = {v: k.to(device) for k, v in inputs.items()}", "a dictionary comprehension"),
+        ("moved = {k: v.to(device) for k, v in inputs.items() if k}", "a dictionary comprehension"),
+        ("text = f'{pooler_output}'", "an f-string"),
+        ("print(f'{pooler_output.__class__}')", "an underscore"),
+        ("print(f'{pooler_output:{open(1)}}', open)", "open is not known"),
+    ],
+)
+def test_what_only_looks_like_an_idiom_is_refused(code: str, got: str) -> None:
+    with pytest.raises(ExpressionError, match=got):
+        bertlens.explain(code, benches()["two"])
+
+
+@pytest.mark.parametrize("break_", ["\r", "\r\n"])
+def test_lines_end_as_they_do_elsewhere(break_: str) -> None:
+    got = bertlens.explain(f"states = last_hidden_state{break_}states[0].mean(0)", benches()["even"])
+    assert [one.id for one in got.findings] == [AXIS]
+    assert np.allclose(
+        as_array(run(got.findings[0].code, benches()["even"])), as_array(run("last_hidden_state.mean(1)", benches()["even"]))
+    )
+    with pytest.raises(ExpressionError, match="A is not known here"):
+        bertlens.explain(f"{break_}A", benches()["even"])

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from bertlens.judge.expression.correction import CLS, MASKED_MEAN, Fault, bracketed, mask_for, operand, whole_line
 from bertlens.judge.expression.positions import placed, written
 from bertlens.read.capture import Capture
+from bertlens.read.expression.errors import lines_of
 from bertlens.read.expression.explanation import Event, Trace
 from bertlens.read.expression.grammar import segment
 from bertlens.read.expression.tracer import Seen
@@ -127,7 +128,7 @@ def _every_text(event: Event, trace: Trace, words: list[str], at: int, x: Seen) 
 
 def _one_after_the_other(event: Event, trace: Trace, words: list[str], at: int, x: Seen) -> str:
     """What was written of one text, for every text; "" where it is not the last line that picks the text."""
-    lines = trace.expression.split("\n")
+    lines = lines_of(trace.expression)
     line, column, end_line, end_column = event.place
     assigned = re.match(r"\s*\w+\s*=(?!=)\s*", lines[-1])
     start = assigned.end() if assigned else 0
@@ -141,7 +142,7 @@ def _one_after_the_other(event: Event, trace: Trace, words: list[str], at: int, 
 
 def _after(event: Event, expression: str) -> str:
     """What follows a part on its line."""
-    return expression.split("\n")[event.place[2] - 1][event.place[3] :]
+    return lines_of(expression)[event.place[2] - 1][event.place[3] :]
 
 
 def _averaged(event: Event, trace: Trace, capture: Capture) -> Iterator[Fault]:
@@ -239,7 +240,7 @@ def _tuple(event: Event, trace: Trace) -> Iterator[Fault]:
     )
     remedy = "Take one of its entries, or stack them into one tensor: (layers, batch, tokens, hidden)."
     # whoever writes [:, 0] thinks of one tensor (batch, tokens, hidden), whoever writes mean(0) or [-1, :, 0] of all layers
-    rest = trace.expression.split("\n")[place[2] - 1][place[3] :]
+    rest = lines_of(trace.expression)[place[2] - 1][place[3] :]
     one = re.match(r"\s*\[\s*(:|\.\.\.)", rest)
     yield Fault(
         ID, "problem", title, {"part": text}, ((whole, f"{text}[-1]" if one else f"torch.stack({text})"),), remedy=remedy

@@ -10,6 +10,7 @@ from typing import Any
 from bertlens.judge.findings import Finding, catalogue
 from bertlens.read.capture import Capture
 from bertlens.read.expression.calls import spliced
+from bertlens.read.expression.errors import lines_of
 from bertlens.read.expression.explanation import Event, Trace
 from bertlens.read.expression.tracer import MOST_EVENTS, Place, Seen
 
@@ -122,7 +123,7 @@ def operand(event: Event, at: int = 0) -> tuple[str, Place]:
 
 def whole_line(event: Event, expression: str) -> bool:
     """Whether an event's part is a line by itself, so that it needs no brackets."""
-    lines = expression.split("\n")
+    lines = lines_of(expression)
     line, column, end_line, end_column = event.place
     return not lines[line - 1][:column].strip() and not lines[end_line - 1][end_column:].strip()
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from bertlens.judge.expression.correction import CLS, Fault, bracketed, operand
 from bertlens.read.capture import Capture
+from bertlens.read.expression.calls import spliced
 from bertlens.read.expression.explanation import Event, Trace
 from bertlens.read.expression.tracer import Seen
 
@@ -180,7 +181,12 @@ def _numpy(event: Event, trace: Trace) -> Iterator[Fault]:
         title = "PyTorch refuses .numpy() here if the model ran without torch.no_grad(): its outputs require grad then"
     remedy = "Call .detach() first, or run the model under torch.no_grad()."
     severity = "problem" if grad else "caution"
-    yield Fault(NUMPY, severity, title, {"part": text}, ((place, f"{bracketed(text)}.detach()"),), "", remedy)
+    otherwise = trace.expression
+    for one, where in sorted(
+        zip(event.facts["operands"], event.facts["places"], strict=True), key=lambda pair: pair[1], reverse=True
+    ):
+        otherwise = spliced(otherwise, where, f"{bracketed(one)}.detach()")  # cosine_similarity(a, b) stops at the first
+    yield Fault(NUMPY, severity, title, {"part": text}, ((place, f"{bracketed(text)}.detach()"),), "", remedy, otherwise)
 
 
 def _dropout(trace: Trace) -> Fault:

@@ -28,6 +28,7 @@ SUBMODULES = {
     "torch.nn.functional": "F",
     "nn.functional": "F",
     "torch.linalg": "torch.linalg",
+    "torch.cuda": "torch.cuda",
     "np.linalg": "np.linalg",
 }
 """Modules inside modules, by the names they have in here."""

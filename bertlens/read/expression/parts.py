@@ -7,7 +7,7 @@ from typing import Any
 
 from bertlens.read.expression import attributes, calls, containers, operators
 from bertlens.read.expression.budget import OverBudget
-from bertlens.read.expression.errors import ExpressionError, nearest
+from bertlens.read.expression.errors import ExpressionError, lines_of, nearest
 from bertlens.read.expression.grammar import place_of
 from bertlens.read.expression.names import ORDINARY, OUTPUT_FIELDS, REPLACED, first_names
 from bertlens.read.expression.operations.selection import pick
@@ -143,7 +143,7 @@ class Parts:
 
     def owns(self, node: ast.Name) -> bool:
         """Whether a field of the model's output is read from a name, as in `embeddings.last_hidden_state`."""
-        lines = self.source.split("\n")
+        lines = lines_of(self.source)
         after = lines[place_of(node)[2] - 1][place_of(node)[3] :].replace("'", '"')
         return after.startswith(tuple(f"{before}{name}" for name in OUTPUT_FIELDS for before in (".", '["')))
 
