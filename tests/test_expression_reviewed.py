@@ -44,6 +44,19 @@ MEANT = [
         GRAD,
         "cosine_similarity(pooler_output.detach(), pooler_output.data)",
     ),
+    # layers side by side, with what is done with them
+    (
+        "torch.cat(hidden_states[-2:])[:, 0]",
+        "two",
+        AXIS,
+        "torch.cat([hidden_states[-2][:, 0], hidden_states[-1][:, 0]], dim=1)",
+    ),
+    (
+        "torch.cat([h[:, 0] for h in hidden_states[-2:]], 0).tanh()",
+        "two",
+        AXIS,
+        "torch.cat(hidden_states[-2:], dim=-1)[:, 0].tanh()",
+    ),
     # a mask the wrong way round is not mended by a mask on top of it, which leaves nothing
     ("last_hidden_state.masked_fill(attention_mask.unsqueeze(-1) == 1, 0).sum(1)", "two", PADDED, MEAN),
     ("last_hidden_state.unbind(1)[0]", "left", AT_PADDING, FIRST),

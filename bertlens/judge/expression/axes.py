@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from bertlens.judge.expression.correction import CLS, MASKED_MEAN, Fault, bracketed, mask_for, operand, whole_line
 from bertlens.judge.expression.positions import placed, written
 from bertlens.read.capture import Capture
+from bertlens.read.expression.calls import spliced
 from bertlens.read.expression.errors import lines_of
 from bertlens.read.expression.explanation import Event, Trace
 from bertlens.read.expression.grammar import segment
@@ -97,10 +98,12 @@ def _beneath(trace: Trace) -> Iterator[Fault]:
         return
     rows = result.shape[result.axes.index("layers·batch")]
     title = f"The layers stand one beneath the other: {rows} rows for {len(result.provenance.texts)} texts"
-    called = re.sub(
-        r"\b((?:torch\.cat|np\.concatenate)\(.*?)(?:,\s*(?:dim|axis)\s*=\s*0)?\)$", r"\1, DIM=-1)", trace.expression
-    )
-    code = called.replace("DIM", "axis" if "np.concatenate" in called else "dim") if called != trace.expression else ""
+    join = next(step for step in trace.steps if "layers·batch" in step.axes)  # whatever is done with it comes later
+    code = ""
+    if re.match(r"(torch\.(cat|concat|concatenate)|np\.concatenate)\(.*\)$", join.expression, re.DOTALL):
+        inner = re.sub(r",\s*((dim|axis)\s*=\s*)?0\s*$", "", join.expression[:-1])
+        named = f"{inner.rstrip().rstrip(',')}, {'axis' if inner.startswith('np') else 'dim'}=-1)"
+        code = spliced(trace.expression, join.place, named)
     remedy = "Name the axis: dim=-1 puts the layers side by side, torch.stack gives them an axis of their own."
     otherwise = "torch.cat(hidden_states[-4:], dim=-1)"
     yield Fault(ID, "problem", title, {"rows": rows}, code=code, remedy=remedy, otherwise=otherwise)

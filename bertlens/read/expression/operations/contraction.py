@@ -182,7 +182,9 @@ def cdist(t: Tracer, x1: Traced, x2: Traced, /, p: float = 2.0) -> Traced:
     value = t.real(torch.cdist, a, b, p)
     apart = torch.zeros(()).expand(*value.shape, a.shape[1])  # no product: a zero of one hides nothing of the other
     both = pointwise(t, apart, (unsqueeze(t, a, 1), unsqueeze(t, b, 0)))
-    return reduce(t, lambda x, **_: value, "distance", both, 2, False, {})
+    found = reduce(t, lambda x, **_: value, "distance", both, 2, False, {})
+    assert isinstance(found, Traced)
+    return found
 
 
 @operation("torch.dist", "tensor.dist")
