@@ -9,6 +9,7 @@ from tests.expressions import (
     layer_faults,
     layers,
     pooled,
+    reviewed,
     similarity,
     tokens,
     unmasked,
@@ -29,4 +30,5 @@ WRITTEN: tuple[Written, ...] = (
     *similarity.WRITTEN,
     *arrays.WRITTEN,
     *written_into.WRITTEN,
+    *reviewed.WRITTEN,
 )

@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from bertlens.judge.expression.correction import CLS, MASKED_MEAN, Fault, bracketed, mask_for, operand, whole_line
 from bertlens.judge.expression.positions import placed, written
 from bertlens.read.capture import Capture
+from bertlens.read.expression.calls import spliced
+from bertlens.read.expression.errors import lines_of
 from bertlens.read.expression.explanation import Event, Trace
+from bertlens.read.expression.grammar import segment
 from bertlens.read.expression.tracer import Seen
 
 ID = "wrong-axis"
@@ -31,7 +34,7 @@ def faults(trace: Trace, capture: Capture) -> Iterator[Fault]:
             case "sequence-index" | "tuple":
                 yield from _tuple(event, trace)
             case "normalize":
-                yield from _normalised(event)
+                yield from _normalised(event, trace.expression)
     yield from _beneath(trace)
 
 
@@ -46,21 +49,22 @@ def _one_text(event: Event, trace: Trace, capture: Capture) -> Iterator[Fault]:
     if items is None or not isinstance(items[at], int) or x.shape[at] < 2:
         return
     missing = capture.batch - len(result.provenance.texts)
-    if not missing or "batch" in result.axes:
-        return
     text = event.facts["result"].provenance.texts
-    title = f"This is text {text[0]} only, 1 of {capture.batch}: the first axis is the batch"
+    if not missing or "batch" in result.axes or not set(text) <= set(result.provenance.texts):
+        return
+    title = f"This is text {text[0]} only, 1 of {capture.batch}: axis {at} is the batch"
     if x.axes[at] != "batch":
         title = f"This is one place of {x.shape[at]} along {x.axes[at]}: text {text[0]} only, not every text"
         yield Fault(ID, "caution", title, {"texts": list(result.provenance.texts), "of": capture.batch}, code=CLS)
         return
-    if "tokens" in event.facts["result"].axes:
-        title = f"Axis 0 is the batch: this is every token of text {text[0]}, not a vector for each of {x.shape[at]} texts"
+    if "tokens" in event.facts["result"].axes and event.facts["result"].provenance.every_token:
+        title = f"Axis {at} is the batch: this is every token of text {text[0]}, not a vector for each of {x.shape[at]} texts"
     evidence = {"texts": list(result.provenance.texts), "of": capture.batch, "shape": list(result.shape)}
     words = [written(item) for item in items]
     edits, code = _every_text(event, trace, words, at, x)
+    otherwise = _one_after_the_other(event, trace, words, at, x)
     remedy = "Keep the batch axis: [:, 0] is the first token of every text, [0] is every token of the first text."
-    yield Fault(ID, "caution", title, evidence, edits, code, remedy)
+    yield Fault(ID, "caution", title, evidence, edits, code, remedy, otherwise)
 
 
 def _one_unit(event: Event, trace: Trace) -> Iterator[Fault]:
@@ -95,10 +99,12 @@ def _beneath(trace: Trace) -> Iterator[Fault]:
         return
     rows = result.shape[result.axes.index("layers·batch")]
     title = f"The layers stand one beneath the other: {rows} rows for {len(result.provenance.texts)} texts"
-    called = re.sub(
-        r"\b((?:torch\.cat|np\.concatenate)\(.*?)(?:,\s*(?:dim|axis)\s*=\s*0)?\)$", r"\1, DIM=-1)", trace.expression
-    )
-    code = called.replace("DIM", "axis" if "np.concatenate" in called else "dim") if called != trace.expression else ""
+    join = next(step for step in trace.steps if "layers·batch" in step.axes)  # whatever is done with it comes later
+    code = ""
+    if re.match(r"(torch\.(cat|concat|concatenate)|np\.concatenate)\(.*\)$", join.expression, re.DOTALL):
+        inner = re.sub(r",\s*((dim|axis)\s*=\s*)?0\s*$", "", join.expression[:-1])
+        named = f"{inner.rstrip().rstrip(',')}, {'axis' if inner.startswith('np') else 'dim'}=-1)"
+        code = spliced(trace.expression, join.place, named)
     remedy = "Name the axis: dim=-1 puts the layers side by side, torch.stack gives them an axis of their own."
     otherwise = "torch.cat(hidden_states[-4:], dim=-1)"
     yield Fault(ID, "problem", title, {"rows": rows}, code=code, remedy=remedy, otherwise=otherwise)
@@ -121,19 +127,26 @@ def _every_text(event: Event, trace: Trace, words: list[str], at: int, x: Seen) 
             rest = ["0"]
         inner = [*before, ":", *rest]
         return ((event.place, f"{bracketed(text)}[{', '.join(inner)}]" if rest or before else text),), ""
-    lines = expression.split("\n")
+    return (), _one_after_the_other(event, trace, words, at, x)
+
+
+def _one_after_the_other(event: Event, trace: Trace, words: list[str], at: int, x: Seen) -> str:
+    """What was written of one text, for every text; "" where it is not the last line that picks the text."""
+    lines = lines_of(trace.expression)
     line, column, end_line, end_column = event.place
-    if end_line == line == len(lines) and "=" not in lines[-1][:column]:
-        indexed = f"{bracketed(text)}[{', '.join([*before, 'i', *rest])}]"
-        one = lines[-1][:column] + indexed + lines[-1][end_column:]
-        lines[-1] = f"torch.stack([{one} for i in range({x.shape[at]})])"
-        return (), "\n".join(lines)
-    return (), CLS
+    assigned = re.match(r"\s*\w+\s*=(?!=)\s*", lines[-1])
+    start = assigned.end() if assigned else 0
+    if not end_line == line == len(lines) or column < start:
+        return ""
+    indexed = f"{bracketed(operand(event)[0])}[{', '.join([*words[:at], 'i', *words[at + 1 :]])}]"
+    one = lines[-1][start:column] + indexed + lines[-1][end_column:]
+    lines[-1] = f"{lines[-1][:start]}torch.stack([{one} for i in range({x.shape[at]})])"
+    return "\n".join(lines)
 
 
 def _after(event: Event, expression: str) -> str:
     """What follows a part on its line."""
-    return expression.split("\n")[event.place[2] - 1][event.place[3] :]
+    return lines_of(expression)[event.place[2] - 1][event.place[3] :]
 
 
 def _averaged(event: Event, trace: Trace, capture: Capture) -> Iterator[Fault]:
@@ -223,25 +236,29 @@ def _tuple(event: Event, trace: Trace) -> Iterator[Fault]:
     if event.kind == "sequence-index" and not event.facts["tensors"]:
         return
     text, place = operand(event)
+    whole = event.place if event.facts.get("name") in ("tensor", "as_tensor") else place  # stack makes the tensor by itself
     title = (
         f"{text} is a tuple of tensors, one per layer, not one tensor"
         if "hidden_states" in text
-        else f"{text} is a tuple, not a tensor"
+        else f"{text} is a {'list' if text.startswith('[') else 'tuple'}, not a tensor"
     )
     remedy = "Take one of its entries, or stack them into one tensor: (layers, batch, tokens, hidden)."
     # whoever writes [:, 0] thinks of one tensor (batch, tokens, hidden), whoever writes mean(0) or [-1, :, 0] of all layers
-    rest = trace.expression.split("\n")[place[2] - 1][place[3] :]
+    rest = lines_of(trace.expression)[place[2] - 1][place[3] :]
     one = re.match(r"\s*\[\s*(:|\.\.\.)", rest)
     yield Fault(
-        ID, "problem", title, {"part": text}, ((place, f"{text}[-1]" if one else f"torch.stack({text})"),), remedy=remedy
+        ID, "problem", title, {"part": text}, ((whole, f"{text}[-1]" if one else f"torch.stack({text})"),), remedy=remedy
     )
 
 
-def _normalised(event: Event) -> Iterator[Fault]:
+def _normalised(event: Event, expression: str) -> Iterator[Fault]:
     """Vectors brought to length 1 along another axis than their own."""
     x, axis = event.facts["x"], event.facts["axis"]
     if x.rank != 2 or "hidden" in axis or not any("hidden" in one for one in x.axes):
         return
     text, _ = operand(event)
-    title = f"normalize runs over the {axis}, its axis 1, not over the hidden units of each vector"
-    yield Fault(ID, "problem", title, {"axis": axis}, ((event.place, f"F.normalize({text}, dim=-1)"),), remedy="Say dim=-1.")
+    title = f"normalize runs over the {axis}, its axis {event.facts['at']}, not over the hidden units of each vector"
+    called = segment(expression, event.place)
+    named, times = re.subn(r"\bdim\s*=\s*-?\d+(?=[^()]*\)$)", "dim=-1", called)
+    code = named if times else f"F.normalize({text}, dim=-1)"
+    yield Fault(ID, "problem", title, {"axis": axis}, ((event.place, code),), remedy="Say dim=-1.")

@@ -10,8 +10,9 @@ from typing import Any
 from bertlens.judge.findings import Finding, catalogue
 from bertlens.read.capture import Capture
 from bertlens.read.expression.calls import spliced
-from bertlens.read.expression.explanation import Event
-from bertlens.read.expression.tracer import Place, Seen
+from bertlens.read.expression.errors import lines_of
+from bertlens.read.expression.explanation import Event, Trace
+from bertlens.read.expression.tracer import MOST_EVENTS, Place, Seen
 
 CLS = "outputs.last_hidden_state[:, 0]"
 MASKED_MEAN = "(last_hidden_state * attention_mask.unsqueeze(-1)).sum(1) / attention_mask.sum(1, keepdim=True)"
@@ -56,7 +57,7 @@ LAST_RESORT = {
 """What people mean by expressions that cannot be mended piece by piece."""
 
 
-def findings_of(expression: str, faults: Sequence[Fault], mends: Callable[[str, str], bool]) -> list[Finding]:
+def findings_of(trace: Trace, faults: Sequence[Fault], mends: Callable[[str, str], bool]) -> list[Finding]:
     """One finding per id: the gravest title first, and one corrected expression for all its places.
 
     Parameters
@@ -70,21 +71,40 @@ def findings_of(expression: str, faults: Sequence[Fault], mends: Callable[[str, 
         others = list(dict.fromkeys(one.title for one in same if one.title != first.title))
         evidence = {**first.evidence, **({"also": others} if others else {})}
         remedy = first.remedy or catalogue().get(fault, {}).get("fix", "")
-        candidates = [_corrected(expression, same), *(one.otherwise for one in same), *LAST_RESORT.get(fault, ())]
+        candidates = [_corrected(trace, same), *(one.otherwise for one in same), *last_resort(fault, trace)]
         code = next((one for one in dict.fromkeys(candidates) if one and mends(one, fault)), "")
         found.append(Finding(fault, first.severity, first.title, evidence, ("the expression",), remedy, code))
     return found
 
 
-def _corrected(expression: str, faults: Sequence[Fault]) -> str:
+def last_resort(fault: str, trace: Trace) -> tuple[str, ...]:
+    """Whole expressions instead; the mean first for who reduced the tokens."""
+    found = LAST_RESORT.get(fault, ())
+    reduced = any("tokens" in step.provenance.reduced for step in trace.steps)
+    return tuple(reversed(found)) if fault == "wrong-axis" and reduced else found
+
+
+def _corrected(trace: Trace, faults: Sequence[Fault]) -> str:
+    expression = trace.expression
     whole = next((one.code for one in faults if one.code), "")
     if whole:
         return whole
     edits = {place: text for one in faults for place, text in one.edits}
+    if any(_differs(place, trace, faults) for place in edits):
+        return ""
     outermost = [place for place in edits if not any(_within(place, other) for other in edits)]
     for place in sorted(outermost, reverse=True):
         expression = spliced(expression, place, edits[place])
     return expression if edits else ""
+
+
+def _differs(place: Place, trace: Trace, faults: Sequence[Fault]) -> bool:
+    """Whether a place in a loop needs another text at every turn, or at some of them only."""
+    around = [step for step in trace.steps if place == step.place or _within(place, step.place)]
+    inmost = [step for step in around if not any(_within(other.place, step.place) for other in around)]
+    times = inmost[0].times if inmost else 1
+    texts = [text for one in faults for where, text in one.edits if where == place]
+    return times > 1 and (len(set(texts)) > 1 or len(texts) < min(times, MOST_EVENTS))
 
 
 def _within(place: Place, other: Place) -> bool:
@@ -103,7 +123,7 @@ def operand(event: Event, at: int = 0) -> tuple[str, Place]:
 
 def whole_line(event: Event, expression: str) -> bool:
     """Whether an event's part is a line by itself, so that it needs no brackets."""
-    lines = expression.split("\n")
+    lines = lines_of(expression)
     line, column, end_line, end_column = event.place
     return not lines[line - 1][:column].strip() and not lines[end_line - 1][end_column:].strip()
 

@@ -143,7 +143,7 @@ def _short(text: str, most: int = 60) -> str:
 def judge(trace: Trace, capture: Capture, tensors: tuple[Tensor, ...] = ()) -> Explained:
     """Look for everything that is known to go wrong with such expressions."""
     faults = _faults(trace, capture)
-    found = findings_of(trace.expression, faults, partial(_mends, capture, {one.id for one in faults}))
+    found = findings_of(trace, faults, partial(_mends, capture, {one.id for one in faults}, trace.failure is not None))
     sources = {source for step in trace.steps for source in step.provenance.sources}
     if capture.checkpoint is not None and sources & {"hidden_states", "pooler_output"}:
         readout = Readout("pooler" if "pooler_output" in sources else "cls")
@@ -156,7 +156,10 @@ def judge(trace: Trace, capture: Capture, tensors: tuple[Tensor, ...] = ()) -> E
 def _faults(trace: Trace, capture: Capture) -> list[Fault]:
     exact = all(step.provenance.exact for step in trace.steps)
     judges = JUDGES if exact else [one for one in JUDGES if one is fields]  # who accuses by cells must know the cells
-    return [fault for one in judges for fault in one.faults(trace, capture)] or list(refused.faults(trace))
+    found = [fault for one in judges for fault in one.faults(trace, capture)]
+    if exact and not {padding.ID, positions.ID} & {fault.id for fault in found}:
+        found += padding.beneath(trace, capture)
+    return found or list(refused.faults(trace))
 
 
 def _without_pooler(expression: str, capture: Capture) -> str:
@@ -171,8 +174,11 @@ def _without_pooler(expression: str, capture: Capture) -> str:
     return "" if trace.failure or "pooler_output" in read else code
 
 
-def _mends(capture: Capture, before: set[str], code: str, fault: str) -> bool:
-    """Whether a correction runs, is free of the fault, and brings no other problem with it."""
+def _mends(capture: Capture, before: set[str], failed: bool, code: str, fault: str) -> bool:
+    """Whether a correction runs, is free of the fault, holds cells, and brings nothing else with it that is wrong.
+
+    Where nothing came out before, what else is wrong could not be seen, and is the next thing to mend.
+    """
     try:
         trace = evaluate(code, capture)
     except ExpressionError:
@@ -180,7 +186,9 @@ def _mends(capture: Capture, before: set[str], code: str, fault: str) -> bool:
     after = _faults(trace, capture)
     if trace.failure is not None or any(one.id == fault for one in after):
         return False
-    return all(one.id in before for one in after if one.severity == "problem")
+    if trace.result is not None and "hidden_states" in trace.result.provenance.sources and not trace.cells.any():
+        return False
+    return failed or all(one.id in before for one in after if one.severity != "note")
 
 
 def _notes(trace: Trace, capture: Capture) -> tuple[str, ...]:

@@ -9,12 +9,14 @@ from typing import Any
 
 from bertlens.judge.expression.correction import CLS, Fault, bracketed, operand
 from bertlens.read.capture import Capture
+from bertlens.read.expression.calls import spliced
 from bertlens.read.expression.explanation import Event, Trace
 from bertlens.read.expression.tracer import Seen
 
 ID = "wrong-output-field"
 OFF_BY_ONE = "hidden-states-off-by-one"
 NUMPY = "numpy-requires-grad"
+UNCALLED = "a function, no tensor"
 
 
 def faults(trace: Trace, capture: Capture) -> Iterator[Fault]:
@@ -49,6 +51,11 @@ def faults(trace: Trace, capture: Capture) -> Iterator[Fault]:
                 yield from _numpy(event, trace)
             case "dropout":
                 yield _dropout(trace)
+    last = trace.result
+    if last is not None and trace.failure is None and last.words == UNCALLED:
+        name = last.expression.split(".")[-1]
+        title = f"{name} is a method that nobody called: without brackets nothing is computed"
+        yield Fault(ID, "problem", title, {"method": name}, code=f"{trace.expression.rstrip()}()", remedy="Write the brackets.")
 
 
 def _unpacked(event: Event) -> Fault:
@@ -174,7 +181,12 @@ def _numpy(event: Event, trace: Trace) -> Iterator[Fault]:
         title = "PyTorch refuses .numpy() here if the model ran without torch.no_grad(): its outputs require grad then"
     remedy = "Call .detach() first, or run the model under torch.no_grad()."
     severity = "problem" if grad else "caution"
-    yield Fault(NUMPY, severity, title, {"part": text}, ((place, f"{bracketed(text)}.detach()"),), "", remedy)
+    otherwise = trace.expression
+    for one, where in sorted(
+        zip(event.facts["operands"], event.facts["places"], strict=True), key=lambda pair: pair[1], reverse=True
+    ):
+        otherwise = spliced(otherwise, where, f"{bracketed(one)}.detach()")  # cosine_similarity(a, b) stops at the first
+    yield Fault(NUMPY, severity, title, {"part": text}, ((place, f"{bracketed(text)}.detach()"),), "", remedy, otherwise)
 
 
 def _dropout(trace: Trace) -> Fault:

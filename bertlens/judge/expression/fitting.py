@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 from bertlens.judge.expression.correction import Fault, bracketed, operand
 from bertlens.read.capture import Capture
+from bertlens.read.expression.calls import spliced
+from bertlens.read.expression.errors import lines_of
 from bertlens.read.expression.explanation import Event, Trace
 from bertlens.read.expression.tracer import Seen
 
@@ -39,9 +41,10 @@ def _linear(event: Event, trace: Trace) -> Iterator[Fault]:
     title = f"This Linear({features}, {out}) was made here and never trained: a real run gives other numbers every time"
     remedy = "Read the vectors before the layer, or train it on labels."
     text, _ = operand(event)
-    before = "\n".join([*trace.expression.split("\n")[: event.place[0] - 1], text])
-    edits = ((event.place, text),)
-    yield Fault("classifier-untrained", "note", title, {"features": features}, edits, remedy=remedy, otherwise=before)
+    before = "\n".join([*lines_of(trace.expression)[: event.place[0] - 1], text])
+    # what stands around the layer, a softmax or a sum with its scores, means nothing without it
+    inside = spliced(trace.expression, event.place, text)
+    yield Fault("classifier-untrained", "note", title, {"features": features}, (), before, remedy, inside)
 
 
 def _broadcast(event: Event) -> Iterator[Fault]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -25,6 +26,8 @@ def faults(trace: Trace, capture: Capture) -> Iterator[Fault]:
             yield from _reduced(event, trace, capture)
         elif event.kind == "contract":
             yield from _contracted(event, capture)
+        elif event.kind == "pointwise" and event.facts["how"] == "div":
+            yield from _divided(event, capture)
 
 
 def _reduced(event: Event, trace: Trace, capture: Capture) -> Iterator[Fault]:
@@ -35,9 +38,13 @@ def _reduced(event: Event, trace: Trace, capture: Capture) -> Iterator[Fault]:
     found = x.provenance
     if found.padding:
         title = f"The {how} over tokens counts padding: {found.padding:,} of {found.positions:,} positions are [PAD]"
+        if found.padding == found.positions and "attention_mask" in found.sources:
+            title = f"The {how} over tokens counts padding alone: the mask is the wrong way round"
     elif how in ("mean", "max", "min") and not event.facts["ignored"] and _diluted(x, capture, found):
-        does = f"divides by {capture.width} for every text" if how == "mean" else "sees the zeros that stand on padding"
-        title = f"The {how} over tokens {does}, also where there is padding"
+        side = "below" if how == "max" else "above"
+        title = f"The {how} over tokens sees the zeros that stand on padding: 0 where all values are {side} 0"
+        if how == "mean":
+            title = f"The mean over tokens divides by {capture.width} for every text, also where there is padding"
     else:
         return
     evidence = {"how": how, "positions": found.positions, "padding": found.padding}
@@ -69,6 +76,46 @@ def _edits(event: Event, x: Seen, how: str, dims: tuple[int, ...], expression: s
     keep = (", keepdim=True" if x.form == "tensor" else ", keepdims=True") if event.facts["keep"] else ""
     mean = f"({text} * {mask}).sum({dims[0]}{keep}) / {mask}.sum({dims[0]}{keep})"
     return ((event.place, mean if whole_line(event, expression) else f"({mean})"),)
+
+
+def _divided(event: Event, capture: Capture) -> Iterator[Fault]:
+    """A sum over the real tokens, divided by a number that is not theirs."""
+    x, by = event.facts["left"], event.facts["right"]
+    if not isinstance(x, Seen) or x.rank != 2 or not {("tokens", "sum"), ("tokens", "weighted sum")} & set(x.reduced):
+        return
+    real = np.asarray(capture.real)[list(x.provenance.texts)]
+    if x.provenance.padding or x.provenance.positions != real.sum() or (real == 1).all():
+        return
+    if isinstance(by, Seen):
+        over = {name for name, _ in by.reduced}
+        if by.provenance.sources != ("attention_mask",) or by.shape or over != {"batch", "tokens"} or len(real) == 1:
+            return
+        title = f"The sum over tokens is divided by the tokens of all {capture.batch} texts, not by those of its own text"
+    elif by == capture.width:
+        title = f"The sum over tokens is divided by {capture.width} for every text, also where there is padding"
+    else:
+        return
+    counts = "attention_mask.sum(1, keepdim=True)" if x.form == "tensor" else "attention_mask.numpy().sum(1, keepdims=True)"
+    edits = ((operand(event, 1)[1], counts),) if x.axes == ("batch", "hidden") else ()
+    yield Fault(ID, "problem", title, {"positions": x.provenance.positions}, edits, "" if edits else MASKED_MEAN, REMEDY)
+
+
+def beneath(trace: Trace, capture: Capture) -> Iterator[Fault]:
+    """Padding in a result that came there by no reduction: Python's own sum, a norm, a running sum, one turn of a long loop."""
+    result = trace.result
+    if capture.real is None or trace.failure or result is None or not result.provenance.padding:
+        return
+    found, grid = result.provenance, trace.cells.any(axis=0)
+    counts = grid.sum(axis=1)[list(found.texts)]
+    if not grid.any() or not any("hidden" in name.split("·") for name in result.axes):
+        return
+    if (counts == 1).all() and capture.width > 1:
+        padded = np.flatnonzero((grid & (np.asarray(capture.real) == 0)).any(axis=1)).tolist()
+        count = f"text {padded[0]}" if len(padded) == 1 else f"{len(padded)} of {len(found.texts)} texts"
+        yield Fault("cls-read-at-padding", "problem", f"The token that is read is padding in {count}", {"texts": padded})
+    elif not any(part in ("tokens", "parts") for name in result.axes for part in re.split("[·×]", name)):
+        title = f"The result counts padding: {found.padding:,} of {found.positions:,} positions are [PAD]"
+        yield Fault(ID, "problem", title, {"positions": found.positions, "padding": found.padding}, (), MASKED_MEAN, REMEDY)
 
 
 def _contracted(event: Event, capture: Capture) -> Iterator[Fault]:

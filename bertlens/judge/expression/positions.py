@@ -12,6 +12,7 @@ from bertlens.read.capture import Capture
 from bertlens.read.expression.explanation import Event, Trace
 from bertlens.read.expression.tracer import Seen
 
+ID = "cls-read-at-padding"
 REMEDY = "Read the first real token of each row, which is [CLS]: position 0 under right padding."
 
 
@@ -40,7 +41,7 @@ def _read(event: Event, capture: Capture) -> Iterator[Fault]:
     if padded:
         count = f"text {padded[0]}" if len(padded) == 1 else f"{len(padded)} of {len(found.texts)} texts"
         title = f"Position {place} is padding in {count}, not [CLS]"
-        yield Fault("cls-read-at-padding", "problem", title, evidence, edits, remedy=REMEDY)
+        yield Fault(ID, "problem", title, evidence, edits, remedy=REMEDY)
     elif (
         tokens
         and capture.sep
@@ -49,7 +50,7 @@ def _read(event: Event, capture: Capture) -> Iterator[Fault]:
         and _ends(place, capture, found.texts)
     ):
         title = f"Position {place} is {capture.sep}, the last token, not {capture.cls or 'the first'}"
-        yield Fault("cls-read-at-padding", "caution", title, evidence, edits, remedy=REMEDY)
+        yield Fault(ID, "caution", title, evidence, edits, remedy=REMEDY)
     elif place == 0 and tokens and capture.cls and all(token != capture.cls for token in tokens):
         title = f"Position 0 is not {capture.cls} but “{tokens[0]}”: the texts were tokenised without special tokens"
         yield Fault("special-tokens-missing", "problem", title, evidence, code="last_hidden_state.mean(1)")

@@ -24,6 +24,7 @@ FUNCTIONS = {name: LEGAL[name] for name in ("cosine_similarity", "cos_sim")}
 """Functions that people import by their bare name."""
 
 CONSTANTS: dict[str, Any] = {"np.newaxis": None, "np.inf": float("inf"), "torch.inf": float("inf"), "np.pi": float(np.pi)}
+CONSTANTS |= {"np.nan": float("nan"), "torch.nan": float("nan")}
 CONSTANTS |= {f"torch.{name}": Kind(kind, f"torch.{name}") for name, kind in KINDS.items()}
 CONSTANTS |= {f"np.{name}": Kind(kind, f"np.{name}") for name, kind in NUMPY_KINDS.items()}
 
@@ -164,8 +165,8 @@ def _of_stand(t: Tracer, owner: Stand, node: ast.Attribute, source: str) -> Any:
     sizes = {"hidden_size": t.capture.hidden, "num_hidden_layers": t.capture.layers}
     if owner.name == "config" and node.attr in sizes:
         return sizes[node.attr]
-    if node.attr == "config" and owner.name != "config":
-        return Stand("config")
+    if node.attr in ("config", "device") and owner.name != "config":
+        return Stand(node.attr)
     if node.attr in METHODS["stand"] and owner.name != "config":
         return Function(f"stand.{node.attr}", print, owner)
     legal = list(sizes) if owner.name == "config" else list(METHODS["stand"])

@@ -139,7 +139,7 @@ def stand(interpreter: Parts, function: Stand, node: ast.Call) -> Any:
     t = interpreter.tracer
     if function.name == "tokenizer":
         return Encoding({name: t.cells.input(name) for name in t.capture.inputs if name in ALL_INPUTS})
-    if function.name in CLASSES or function.name in ("texts", "text", "sentence", "sentences", "device", "config"):
+    if function.name in CLASSES or function.name in ("text", "sentence", "device", "config"):
         raise Refused(f"TypeError: '{function.name}' is not called here")
     options: dict[str, Any] = {}
     passed: set[str] = set()

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from bertlens.read.expression.errors import ExpressionError, Place, lines_of, shown
+from bertlens.read.expression.idioms import shortened
 from bertlens.read.expression.refused import REFUSED, is_idle
 from bertlens.read.expression.syntax import tree_of
 
@@ -41,6 +42,7 @@ def parse(expression: str) -> ast.Module:
         For text that is no Python, is too long or too deep, or uses what the language has not.
     """
     tree = tree_of(expression)
+    shortened(tree, expression)
     check = _Check(expression)
     tree.body = [node for node in map(check.as_statement, tree.body) if node is not None]
     if not tree.body:

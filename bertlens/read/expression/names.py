@@ -18,13 +18,17 @@ MASK = ("attention_mask", "mask", "input_mask")
 MODULES = {"torch": "torch", "np": "np", "numpy": "np", "F": "F", "nn": "nn", "util": "util"}
 STANDS = ("model", "bert", "encoder", "bert_model", "tokenizer")
 CLASSES = ("AutoModel", "AutoTokenizer", "BertModel", "BertTokenizer", "RobertaModel", "DistilBertModel", "AutoConfig")
-TEXTS = ("text", "texts", "sentence", "sentences")
+TEXTS = ("texts", "sentences")
+TEXT = ("text", "sentence")
+
+OUTPUT_FIELDS = ("last_hidden_state", "hidden_states", "pooler_output")
 
 SUBMODULES = {
     "torch.nn": "nn",
     "torch.nn.functional": "F",
     "nn.functional": "F",
     "torch.linalg": "torch.linalg",
+    "torch.cuda": "torch.cuda",
     "np.linalg": "np.linalg",
 }
 """Modules inside modules, by the names they have in here."""
@@ -57,7 +61,8 @@ def first_names(cells: Cells) -> Names:
     if "attention_mask" in encoding.items:
         put.update(dict.fromkeys(MASK, encoding.items["attention_mask"]))
     put.update({name: Namespace(module) for name, module in MODULES.items()})
-    put.update({name: Stand(name) for name in (*STANDS, *CLASSES, *TEXTS, "device")})
+    put.update({name: Stand(name) for name in (*STANDS, *CLASSES, *TEXT, "device")})
+    put.update({name: [f"text {at}" for at in range(cells.capture.batch)] for name in TEXTS})
     return names
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from bertlens.read.expression import attributes, calls, containers, operators
 from bertlens.read.expression.budget import OverBudget
-from bertlens.read.expression.errors import ExpressionError, nearest
+from bertlens.read.expression.errors import ExpressionError, lines_of, nearest
 from bertlens.read.expression.grammar import place_of
-from bertlens.read.expression.names import ORDINARY, REPLACED, first_names
+from bertlens.read.expression.names import ORDINARY, OUTPUT_FIELDS, REPLACED, first_names
 from bertlens.read.expression.operations.selection import pick
 from bertlens.read.expression.recording import Recorder
 from bertlens.read.expression.tracer import Place, Refused, Tracer
@@ -128,9 +128,10 @@ class Parts:
             pass
         if node.id in ORDINARY or node.id in attributes.FUNCTIONS:
             return Function(node.id, attributes.FUNCTIONS.get(node.id) or calls.ORDINARY[node.id])
-        attributes.missing_output(self.tracer, node.id)
+        if not self.owns(node):
+            attributes.missing_output(self.tracer, node.id)
         legal = [*self.names.every(), *ORDINARY, *attributes.FUNCTIONS]
-        near = REPLACED.get(node.id) or nearest(node.id, legal)
+        near = "outputs" if self.owns(node) else REPLACED.get(node.id) or nearest(node.id, legal)
         expected = "a name that you assigned, or one of outputs, last_hidden_state, hidden_states, attention_mask, torch, np"
         raise ExpressionError(
             f"{node.id} is not known here",
@@ -141,6 +142,12 @@ class Parts:
             suggestion=self.instead(node, near) if near else "",
             source=self.source,
         )
+
+    def owns(self, node: ast.Name) -> bool:
+        """Whether a field of the model's output is read from a name, as in `embeddings.last_hidden_state`."""
+        lines = lines_of(self.source)
+        after = lines[place_of(node)[2] - 1][place_of(node)[3] :].replace("'", '"')
+        return after.startswith(tuple(f"{before}{name}" for name in OUTPUT_FIELDS for before in (".", '["')))
 
     def instead(self, node: ast.AST, text: str) -> str:
         """The expression with a text in the place of a node."""

@@ -50,6 +50,9 @@ LOADED = frozenset(
         ("torch.nn.functional", "torch"),
         ("torch.nn", "torch"),
         ("torch.Tensor", "Tensor"),
+        ("sklearn.metrics.pairwise.cosine_similarity", "cosine_similarity"),
+        ("sentence_transformers.util", "util"),
+        ("sentence_transformers.util.cos_sim", "cos_sim"),
     }
 )
 """(what is imported, the name it gets): the imports that change nothing: the name is there, or annotates only."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -160,9 +161,8 @@ def _runs(labels: np.ndarray, axis: int) -> np.ndarray | None:
     if labels.shape[axis] < 16 or not labels.size:
         return None
     moved = np.moveaxis(labels, axis, 0)
-    line = moved
-    while line.ndim > 1:  # one line tells of most labels that it is not worth looking further
-        line = line[:, 0]
+    first: tuple[Any, ...] = (slice(None), *[0] * (labels.ndim - 1))
+    line = moved[first]  # one line tells of most labels that it is not worth looking further
     if 4 * np.count_nonzero(line[1:] != line[:-1]) > len(line):
         return None
     changes = (moved[1:] != moved[:-1]).any(axis=tuple(range(1, labels.ndim)))

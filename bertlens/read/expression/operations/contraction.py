@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from bertlens.read.expression.axes import UNNAMED, Axis, axis
+from bertlens.read.expression.operations.arrangement import unsqueeze
 from bertlens.read.expression.operations.pointwise import pointwise
 from bertlens.read.expression.operations.reductions import dims_of, reduce, to_array
 from bertlens.read.expression.operations.registry import LEGAL, everywhere, operation
@@ -179,7 +180,11 @@ def cdist(t: Tracer, x1: Traced, x2: Traced, /, p: float = 2.0) -> Traced:
     t.budget.products(a.shape[0] * b.shape[0] * a.shape[1] * 10)
     t.budget.memory((a.shape[0], b.shape[0]), 4)
     value = t.real(torch.cdist, a, b, p)
-    return contracted(t, value, (a, b), ("mk", "nk"), "mn")
+    apart = torch.zeros(()).expand(*value.shape, a.shape[1])  # no product: a zero of one hides nothing of the other
+    both = pointwise(t, apart, (unsqueeze(t, a, 1), unsqueeze(t, b, 0)))
+    found = reduce(t, lambda x, **_: value, "distance", both, 2, False, {})
+    assert isinstance(found, Traced)
+    return found
 
 
 @operation("torch.dist", "tensor.dist")

@@ -11,7 +11,7 @@ import torch
 from bertlens.read.expression.operations.reductions import to_array
 from bertlens.read.expression.operations.registry import LEGAL, operation
 from bertlens.read.expression.tracer import Refused, Tracer
-from bertlens.read.expression.values import Kind, Traced
+from bertlens.read.expression.values import Kind, Stand, Traced
 
 KINDS = {
     **{name: getattr(torch, name) for name in ("float32", "float64", "float16", "bfloat16", "int64", "int32", "bool", "uint8")},
@@ -41,6 +41,7 @@ def same(t: Tracer, input: Traced, /) -> Traced:
     return replace(input, value=t.real(torch.Tensor.contiguous, input)) if t.called == "contiguous" else input
 
 
+@operation("tensor.data", read=True)
 @operation("tensor.detach", "tensor.requires_grad_off")
 def detach(t: Tracer, input: Traced, /) -> Traced:
     """Without autograd."""
@@ -57,6 +58,8 @@ def numpy(t: Tracer, input: Traced, /, *, force: bool = False) -> Traced:
 def to(t: Tracer, input: Traced, kind: Any = None, /, *, dtype: Any = None, device: Any = None) -> Traced:
     """Another number format; a device changes nothing here."""
     wanted = kind if dtype is None else dtype
+    if isinstance(wanted, Stand) and input.form == "tensor":
+        return input  # x.to(device): the device of a person's own program
     if isinstance(wanted, Traced):
         wanted = Kind(wanted.value.dtype, "")
     if wanted is None or isinstance(wanted, str):
@@ -156,3 +159,15 @@ def requires_grad(t: Tracer, input: Traced, /) -> bool:
 def is_tensor(t: Tracer, input: Any, /) -> bool:
     """Whether it is a tensor."""
     return isinstance(input, Traced) and input.form == "tensor"
+
+
+@operation("torch.device")
+def new_device(t: Tracer, name: Any = "cpu", index: Any = 0) -> Stand:
+    """A device, which changes nothing here."""
+    return Stand("device")
+
+
+@operation("torch.cuda.is_available")
+def has_cuda(t: Tracer) -> bool:
+    """No: what is looked at is held in memory."""
+    return False

@@ -156,6 +156,12 @@ def holds_traced(items: Sequence[Any]) -> bool:
 def tensor(t: Tracer, items: Any, /, dtype: Any = None, device: Any = None) -> Traced:
     """A tensor of numbers; of arrays it keeps the cells."""
     found = items.with_form("array") if isinstance(items, Traced) and items.form != "tensor" else items
+    if isinstance(items, (list, tuple)) and any(
+        isinstance(one, Traced) and one.form == "tensor" and one.shape for one in items
+    ):
+        t.note("tuple", name=t.called)
+        words = "torch.stack makes one tensor of several"
+        raise Refused("ValueError: only one element tensors can be converted to Python scalars", words)
     if not (isinstance(found, Traced) and found.form == "tensor"):
         found = nested(t, found)
         single = not (isinstance(items, Traced) and items.form == "array") and found.value.dtype == np.float64

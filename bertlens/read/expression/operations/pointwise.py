@@ -129,22 +129,24 @@ def arithmetic(t: Tracer, name: str, left: Any, right: Any) -> Traced:
     except Refused:
         t.note("broadcast", left=left, right=right)
         raise
-    t.note("pointwise", left=left, right=right)
+    t.note("pointwise", left=left, right=right, how=name)
     plain = not isinstance(value, (torch.Tensor, np.ndarray, np.generic))
     if plain and any(one.shape for one in (left, right) if isinstance(one, Traced)):
         return t.constant(value, "number")  # `states == None` is one False, whatever the states are
     how = {"sub": "add", "bitwise_and": "mul", "logical_and": "mul"}.get(name, name)
     found = pointwise(t, np.asarray(value) if plain else value, (left, right), how=how)
-    if name == "div" and _counts(right):
+    if name == "div" and _counts(right, t.capture.batch):
         # a sum over tokens divided by the number of real tokens is a mean
         sums = (("tokens", "sum"), ("tokens", "weighted sum"))
         found = replace(found, reduced=tuple((one[0], "mean") if one in sums else one for one in found.reduced))
     return found.with_form("number") if plain else found
 
 
-def _counts(value: Any) -> bool:
-    """Whether a value is how many tokens the attention mask has."""
-    return isinstance(value, Traced) and value.sources == {"attention_mask"} and ("tokens", "sum") in value.reduced
+def _counts(value: Any, texts: int) -> bool:
+    """Whether a value is how many tokens of each text the attention mask has."""
+    if not isinstance(value, Traced) or value.sources != {"attention_mask"} or ("tokens", "sum") not in value.reduced:
+        return False
+    return texts == 1 or not any(name == "batch" for name, _ in value.reduced)
 
 
 def _afford(t: Tracer, *operands: Any) -> None:

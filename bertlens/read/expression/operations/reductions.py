@@ -200,7 +200,7 @@ def normalize(t: Tracer, input: Any, /, p: Any = 2.0, dim: int = 1, eps: float =
     """Vectors of length 1: every unit depends on all units of its vector."""
     x = t.traced(input)
     if -len(x.shape) <= dim < len(x.shape):
-        t.note("normalize", x=x, axis=x.axes[dim].name)
+        t.note("normalize", x=x, axis=x.axes[dim].name, at=dim % len(x.shape))
     return mix(t, t.real(torch.nn.functional.normalize, x, p=p, dim=dim, eps=eps), x, dims_of(x, dim))
 
 

@@ -23,6 +23,9 @@ def pick(t: Tracer, x: Traced, index: Any) -> Traced:
     """`x[index]` with its cells."""
     if type(index) is int and x.form in ("tensor", "array") and len(x.shape) > 1:
         return _row(t, x, index)
+    if isinstance(index, tuple):
+        index = tuple(list(item) if isinstance(item, range) else item for item in index)
+    index = list(index) if isinstance(index, range) else index
     items = list(index) if isinstance(index, tuple) else [index]
     _afford(t, x, items)
     value = t.real(operator.getitem, x, index)
