@@ -56,6 +56,8 @@ def parse(expression: str) -> ast.Module:
 
 def place_of(node: ast.AST) -> Place:
     """Where a node of `parse` stands in the text."""
+    if isinstance(node, (ast.expr, ast.stmt)) and node.end_lineno is not None and node.end_col_offset is not None:
+        return node.lineno, node.col_offset, node.end_lineno, node.end_col_offset
     line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
     return line, column, getattr(node, "end_lineno", None) or line, getattr(node, "end_col_offset", None) or column
 

@@ -47,7 +47,7 @@ class Parts:
     def bounded(self, node: ast.expr) -> Any:
         """The value of a part; a list in it that holds lists that hold lists is within the budget."""
         value = self.value(node)
-        if isinstance(value, (list, tuple)):
+        if isinstance(value, (list, tuple)) and not isinstance(node, ast.Name):  # what has a name was looked at before
             self.tracer.budget.container(value)
         return value
 

@@ -51,6 +51,9 @@ def joined(t: Tracer, parts: Sequence[Traced], dim: Any, *, arrays: bool, named:
 
 def _end_to_end(labels: Sequence[np.ndarray], parts: Sequence[Traced], at: int) -> np.ndarray:
     """Labels along the joined axis in full, along the others as long as any part needs them."""
+    full = all(one.shape[at] == part.shape[at] for one, part in zip(labels, parts, strict=True))
+    if full and len({one.shape for one in labels}) == 1:
+        return np.concatenate(labels, axis=at)
     shape = np.max([one.shape for one in labels], axis=0)
     wide = []
     for one, part in zip(labels, parts, strict=True):
