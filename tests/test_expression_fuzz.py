@@ -18,7 +18,7 @@ from tests.sealed import bits, foreign, tiny
 from tests.spellings import LEGAL, mutants, programs, spiced, texts, tokens_of
 from tests.test_sandbox import assert_a_place, assert_a_sentence
 
-MOST_SECONDS = 2.5
+MOST_SECONDS = 4.0
 
 fuzz = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 few = settings(fuzz, max_examples=120)

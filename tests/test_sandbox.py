@@ -21,7 +21,7 @@ from tests import escapes, floods, twists
 from tests.escapes import Group
 from tests.sealed import Watched, bits, foreign, memory, sealed, tiny
 
-MOST_SECONDS = 2.5
+MOST_SECONDS = 4.0
 """Of this process' processors, for the budget's two seconds and the operation in which they end."""
 MOST_BYTES = MOST_BYTES_IN_ALL + 2**29
 """Memory that an attempt may take on top of what is there: all its values, and what is known of their cells."""

@@ -27,6 +27,9 @@ WRITTEN = (
     # a unit taken for a vector
     W("last_hidden_state[:, 0][:, 0]", (2,), "batch", AXIS, tokens=CLS, hidden=(0,)),
     W("last_hidden_state[:, 0][:, :3]", (2, 3), "batch hidden", tokens=CLS, hidden=(0, 1, 2)),
+    # lengths over the texts
+    W("v = last_hidden_state[:, 0]\nv / v.norm(dim=0)", (2, 8), "batch hidden", AXIS, tokens=CLS),
+    W("v = last_hidden_state[:, 0]\nv / v.norm(dim=-1, keepdim=True)", (2, 8), "batch hidden", tokens=CLS),
     # axes that are not there
     fails("IndexError", "last_hidden_state[:, 0, 0, 0]", AXIS),
     fails("IndexError", "last_hidden_state.mean(3)", AXIS),

@@ -153,6 +153,17 @@ def _averaged(event: Event, trace: Trace, capture: Capture) -> Iterator[Fault]:
     """Texts mixed into one vector, or the hidden units of a token into one number."""
     x: Seen = event.facts["x"]
     how, dims, result = event.facts["how"], event.facts["dims"], trace.result
+    if (
+        how == "norm"
+        and x.rank == 2
+        and [x.axes[at] for at in dims] == ["batch"]
+        and "hidden" in x.axes
+        and x.shape[dims[0]] > 1
+    ):
+        title = f"The norm runs over the {x.shape[dims[0]]} texts of the batch, not over the hidden units of each vector"
+        code = f"{bracketed(operand(event)[0])}.norm(dim=-1, keepdim=True)"
+        remedy = "Say dim=-1, and keepdim=True where vectors are divided by it."
+        yield Fault(ID, "problem", title, {"axis": "batch"}, ((event.place, code),), remedy=remedy)
     if x.rank != 2 or how not in AVERAGING or result is None or trace.failure:
         return
     names = [x.axes[at] for at in dims]
