@@ -39,7 +39,7 @@ def called(t: Tracer, function: Any, positional: list[Any], named: dict[str, Any
             raise Refused(f"TypeError: {function.name} is called with a tensor")
         return _bound(t, function.call, function.name, positional, {}, place, source)
     if not isinstance(function, Function):
-        kind = "module" if isinstance(function, Namespace) else containers._called(function)
+        kind = "module" if isinstance(function, Namespace) else containers.called(function)
         raise Refused(f"TypeError: '{kind}' object is not callable")
     if function.name in ORDINARY:
         return _bound(t, ORDINARY[function.name], function.name, positional, named, place, source)
@@ -98,7 +98,7 @@ def _fitting(name: str, key: str, value: Any, parameter: inspect.Parameter) -> A
         return value
     if wanted == "Traced":
         if not isinstance(value, Traced):
-            raise Refused(f"TypeError: {name}(): argument '{key}' must be Tensor, not {containers._called(value)}")
+            raise Refused(f"TypeError: {name}(): argument '{key}' must be Tensor, not {containers.called(value)}")
         return value
     if value is None and "None" in wanted:
         return value
@@ -106,7 +106,7 @@ def _fitting(name: str, key: str, value: Any, parameter: inspect.Parameter) -> A
     for kind, types in (("int", (int,)), ("float", (int, float)), ("bool", (bool, int)), ("str", (str,))):
         if wanted.split(" ")[0] == kind:
             if not isinstance(plain, types):
-                raise Refused(f"TypeError: {name}(): argument '{key}' must be {kind}, not {containers._called(value)}")
+                raise Refused(f"TypeError: {name}(): argument '{key}' must be {kind}, not {containers.called(value)}")
             return plain
     return value
 

@@ -32,7 +32,7 @@ def items(t: Tracer, value: Any) -> list[Any]:
         case str():
             found = list(value)
         case _:
-            raise Refused(f"TypeError: '{_called(value)}' object is not iterable")
+            raise Refused(f"TypeError: '{called(value)}' object is not iterable")
     t.budget.length(len(found))
     return found
 
@@ -66,25 +66,25 @@ def entry(t: Tracer, whole: Any, index: Any) -> Any:
         case Encoding():
             if isinstance(index, str) and index in whole.items:
                 return whole.items[index]
-            said = repr(index) if isinstance(index, (str, int)) else _called(index)
+            said = repr(index) if isinstance(index, (str, int)) else called(index)
             raise Refused(f"KeyError: {said}", f"one of {', '.join(whole.items)}")
         case Record():
             return _of_sequence(t, whole.items, index, "values and indices")
         case list() | tuple() | range() | str():
-            return _of_sequence(t, whole, index, _called(whole))
+            return _of_sequence(t, whole, index, called(whole))
         case Stand():
             return whole
         case None:
             t.note("none")
-    raise Refused(f"TypeError: '{_called(whole)}' object is not subscriptable")
+    raise Refused(f"TypeError: '{called(whole)}' object is not subscriptable")
 
 
 def _of_sequence(t: Tracer, whole: Any, index: Any, name: str) -> Any:
     place = _as_index(index)
     if place is None:
-        kind = _called(index)
+        kind = called(index)
         t.note("sequence-index", of=name, index=kind, length=len(whole), tensors=_tensors(whole))
-        of = "tuple" if isinstance(whole, tuple) else _called(whole)
+        of = "tuple" if isinstance(whole, tuple) else called(whole)
         if isinstance(whole, str):
             t.note("string", value=whole)
             raise Refused(f"TypeError: string indices must be integers, not '{kind}'")
@@ -125,7 +125,7 @@ def replaced(whole: list[Any], index: Any, value: Any) -> list[Any]:
     """A list with one entry changed."""
     place = _as_index(index)
     if not isinstance(place, int):
-        raise Refused(f"TypeError: list indices must be integers or slices, not {_called(index)}")
+        raise Refused(f"TypeError: list indices must be integers or slices, not {called(index)}")
     if not -len(whole) <= place < len(whole):
         raise Refused("IndexError: list assignment index out of range")
     copy = list(whole)
@@ -136,7 +136,7 @@ def replaced(whole: list[Any], index: Any, value: Any) -> list[Any]:
 def plain(t: Tracer, name: str, left: Any, right: Any) -> Any:
     """An operator between numbers, strings, lists and tuples."""
     if not name:
-        raise Refused("TypeError: this operator is for tensors", f"{_called(left)} and {_called(right)}")
+        raise Refused("TypeError: this operator is for tensors", f"{called(left)} and {called(right)}")
     if name == "remainder" and isinstance(left, str):
         raise Refused("TypeError: text cannot be formatted here")
     for one, other in ((left, right), (right, left)):
@@ -159,7 +159,8 @@ def limited(value: Any, largest: int) -> Any:
     return value
 
 
-def _called(value: Any) -> str:
+def called(value: Any) -> str:
+    """What Python calls the type of a value in its messages."""
     if isinstance(value, Traced):
         return {"tensor": "Tensor", "array": "numpy.ndarray", "number": "float", "list": "list"}[value.form]
     return {"Fields": "ModelOutput", "Encoding": "BatchEncoding"}.get(type(value).__name__, type(value).__name__)
@@ -180,7 +181,7 @@ def length(value: Any) -> int:
             return len(value.items)
         case Traced() if value.shape:
             return value.shape[0]
-    raise Refused(f"TypeError: object of type '{_called(value)}' has no len()")
+    raise Refused(f"TypeError: object of type '{called(value)}' has no len()")
 
 
 def numbers(values: Sequence[Any]) -> bool:

@@ -69,7 +69,7 @@ class Gathered:
 
     def told(self, rows: tuple[tuple[int, ...], ...] = ()) -> Provenance:
         """The provenance in words of the contract."""
-        grid, layers = self._positions()
+        grid, layers = self.positions()
         texts = np.flatnonzero(grid.any(axis=1))
         capture = self.cells.capture
         if not self.sources & {"hidden_states"} and "pooler_output" in self.sources:
@@ -98,7 +98,7 @@ class Gathered:
         start = self.cells.states
         return self.where[start : start + self.cells.capture.batch]
 
-    def _positions(self) -> tuple[np.ndarray, tuple[int, ...]]:
+    def positions(self) -> tuple[np.ndarray, tuple[int, ...]]:
         """(batch, tokens) of the states, or of the inputs where no state and no pooler output is in it; and the layers."""
         states = self.states()
         shape = self.cells.shape[1:]

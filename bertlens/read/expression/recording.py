@@ -98,7 +98,7 @@ class Recorder:
 
     def _step(self, seen: _Seen, rows: tuple[tuple[int, ...], ...]) -> Step:
         found = seen.gathered.told(rows)
-        said = seen.said or words(self._tracer.capture, found, seen.gathered._positions()[0])
+        said = seen.said or words(self._tracer.capture, found, seen.gathered.positions()[0])
         at = (seen.axes, seen.shape, seen.dtype, seen.bytes)
         return Step(segment(self._tracer.source, seen.place), seen.place, seen.form, *at, found, said, seen.times)
 

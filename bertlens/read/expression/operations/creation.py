@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bertlens.read.expression.operations.pointwise import _afford, pointwise
+from bertlens.read.expression.operations.pointwise import afford, pointwise
 from bertlens.read.expression.operations.registry import LEGAL, operation
 from bertlens.read.expression.tracer import Tracer
 from bertlens.read.expression.values import Traced, raw
@@ -70,7 +70,7 @@ def where(t: Tracer, condition: Any, input: Any, other: Any, /) -> Traced:
     """One of two, by a condition; as a method the tensor is the first of the two."""
     if t.full_name == "tensor.where":
         condition, input = input, condition
-    _afford(t, condition, input, other)
+    afford(t, condition, input, other)
     value = t.real(np.where if t.called_in("np") else torch.where, condition, input, other)
     return _chosen(t, value, t.traced(condition), t.traced(input), t.traced(other))
 
@@ -78,7 +78,7 @@ def where(t: Tracer, condition: Any, input: Any, other: Any, /) -> Traced:
 @operation("tensor.masked_fill", "torch.masked_fill")
 def masked_fill(t: Tracer, input: Traced, /, mask: Traced, value: Any) -> Traced:
     """Another value where a mask is true: the cells that stood there are gone."""
-    _afford(t, input, mask)
+    afford(t, input, mask)
     return _chosen(t, t.real(torch.masked_fill, input, mask, value), mask, t.traced(value), input)
 
 

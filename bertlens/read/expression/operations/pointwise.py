@@ -123,7 +123,7 @@ def _broadcast_axes(traced: Sequence[Traced], shape: tuple[int, ...]) -> list[Ax
 
 def arithmetic(t: Tracer, name: str, left: Any, right: Any) -> Traced:
     """An operator between two values of which one is traced."""
-    _afford(t, left, right)
+    afford(t, left, right)
     try:
         value = t.real(ARITHMETIC[name], left, right)
     except Refused:
@@ -149,7 +149,7 @@ def _counts(value: Any, texts: int) -> bool:
     return texts == 1 or not any(name == "batch" for name, _ in value.reduced)
 
 
-def _afford(t: Tracer, *operands: Any) -> None:
+def afford(t: Tracer, *operands: Any) -> None:
     """A result of the broadcast shape, before it is computed."""
     shapes = [operand.shape for operand in operands if isinstance(operand, Traced)]
     try:
@@ -158,8 +158,9 @@ def _afford(t: Tracer, *operands: Any) -> None:
         return  # PyTorch's and numpy's own words follow
 
 
-def _two(torch_name: str, t: Tracer, input: Any, other: Any, /, **options: Any) -> Any:
-    _afford(t, input, other)
+def two(torch_name: str, t: Tracer, input: Any, other: Any, /, **options: Any) -> Any:
+    """A function of two tensors, element by element."""
+    afford(t, input, other)
     arrays = any(isinstance(one, Traced) and one.form == "array" for one in (input, other))
     value = t.real(getattr(np if arrays else torch, torch_name), input, other, **options)
     return pointwise(t, value, (input, other), how="mul" if torch_name == "logical_and" else "")
@@ -185,7 +186,7 @@ def _enter() -> None:
     LEGAL["np.equal"] = partial(_operator, "eq")
     for name in TWO:
         for place in ("torch", "tensor", "np"):
-            LEGAL[f"{place}.{name}"] = partial(_two, name)
+            LEGAL[f"{place}.{name}"] = partial(two, name)
     for name in ONE:
         numpy_name = {"clamp": "clip", "neg": "negative", "bitwise_not": "invert"}.get(name, name)
         pair = (getattr(torch, name, None), getattr(np, numpy_name, None))

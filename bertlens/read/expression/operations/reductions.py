@@ -150,9 +150,9 @@ def _reduction(
 ) -> Any:
     x = t.traced(input)
     if name in ("max", "min") and isinstance(dim, Traced):
-        from bertlens.read.expression.operations.pointwise import _two
+        from bertlens.read.expression.operations.pointwise import two
 
-        return _two({"max": "maximum", "min": "minimum"}[name], t, x, dim)
+        return two({"max": "maximum", "min": "minimum"}[name], t, x, dim)
     if name in PAIRS or "median" in name:
         t.budget.sorting(x.value.size if isinstance(x.value, np.ndarray) else x.value.numel())
     dim = axis if dim is None else dim
