@@ -15,6 +15,9 @@ from bertlens.read.expression.grammar import segment
 from bertlens.read.expression.tracer import Seen
 
 ID = "wrong-axis"
+OVER_TOKENS = (
+    "The axes are batch, tokens, hidden: one vector per text is a mean over the tokens, axis 1, with the attention mask."
+)
 AVERAGING = ("mean", "sum", "max", "min", "median")
 
 
@@ -179,13 +182,19 @@ def _averaged(event: Event, trace: Trace, capture: Capture) -> Iterator[Fault]:
         title = f"The {how} runs over the {over['batch']} texts of the batch: the texts are mixed"
         code = "" if instead else (MASKED_MEAN if whole else "")
         edits = instead if whole else ((event.place, operand(event)[0]),)
-        yield Fault(ID, "problem" if whole else "caution", title, {"axis": "batch", "texts": over["batch"]}, edits, code)
+        evidence = {"axis": "batch", "texts": over["batch"]}
+        otherwise = MASKED_MEAN if whole and how == "mean" else ""
+        yield Fault(
+            ID, "problem" if whole else "caution", title, evidence, edits, code, OVER_TOKENS if whole else "", otherwise
+        )
     elif names == ["hidden"] and how != "sum" and over["hidden"] == capture.hidden > 1 and event.facts["single"]:
         if "hidden" in result.axes:
             return
         title = f"The {how} runs over the {over['hidden']} hidden units: one number is left of each vector"
         code = "" if instead else (MASKED_MEAN if "tokens" in x.axes else operand(event)[0])
-        yield Fault(ID, "problem", title, {"axis": "hidden", "units": over["hidden"]}, instead, code)
+        whole, evidence = "tokens" in x.axes, {"axis": "hidden", "units": over["hidden"]}
+        otherwise = MASKED_MEAN if whole and how == "mean" else ""
+        yield Fault(ID, "problem", title, evidence, instead, code, OVER_TOKENS if whole else "", otherwise)
 
 
 def _tokens_instead(event: Event, x: Seen, expression: str, capture: Capture) -> tuple:  # type: ignore[type-arg]
