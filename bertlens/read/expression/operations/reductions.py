@@ -82,7 +82,8 @@ def _ignored(called: str, how: str, x: Traced) -> bool:
 
 def _arguments(x: Traced, dim: Any, keep: bool, options: dict[str, Any]) -> dict[str, Any]:
     if dim is None:
-        return {**options, **({"keepdims": True} if keep and x.form == "array" else {})}
+        kept = {"keepdims": True} if x.form in ("array", "number") else {"dim": None, "keepdim": True}
+        return {**options, **(kept if keep else {})}
     if x.form == "array":
         return {**options, "axis": dim, **({"keepdims": True} if keep else {})}
     return {**options, "dim": dim, **({"keepdim": True} if keep else {})}

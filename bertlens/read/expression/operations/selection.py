@@ -13,7 +13,7 @@ import torch
 from bertlens.read.expression.axes import UNNAMED, Axis, axis
 from bertlens.read.expression.operations.registry import operation
 from bertlens.read.expression.sets import compressed, only_where, spread
-from bertlens.read.expression.tracer import Tracer
+from bertlens.read.expression.tracer import Refused, Tracer
 from bertlens.read.expression.values import Traced, raw
 
 FULL = slice(None)
@@ -29,6 +29,8 @@ def pick(t: Tracer, x: Traced, index: Any) -> Traced:
     items = list(index) if isinstance(index, tuple) else [index]
     _afford(t, x, items)
     value = t.real(operator.getitem, x, index)
+    if any(array is not None and array.dtype.kind not in "iub" for array in map(_array, items)):
+        raise Refused("IndexError: tensors used as indices must be long, int, byte or bool tensors")
     if x.form == "list":
         value = np.asarray(value)
     items = filled(items, len(x.shape))
