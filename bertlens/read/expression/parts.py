@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from abc import ABC, abstractmethod
 from typing import Any
 
 from bertlens.read.expression import attributes, calls, containers, operators
@@ -24,7 +25,7 @@ class Stopped(Exception):
         super().__init__(refused.message)
 
 
-class Parts:
+class Parts(ABC):
     """What is known while one expression is evaluated, and the value of each of its parts."""
 
     def __init__(self, source: str, tracer: Tracer) -> None:
@@ -223,10 +224,10 @@ class Parts:
                 return value
         return value
 
+    @abstractmethod
     def defined(self, function: Defined, positional: list[Any], named: dict[str, Any]) -> Any:
-        """A call of a function that the expression defines."""
-        raise NotImplementedError
+        """A call of a function that the expression defines: the interpreter carries out its lines."""
 
+    @abstractmethod
     def comprehension(self, node: ast.ListComp | ast.GeneratorExp) -> list[Any]:
-        """A list of what a comprehension makes."""
-        raise NotImplementedError
+        """A list of what a comprehension makes: the interpreter binds its names."""
