@@ -12,7 +12,7 @@ from bertlens.judge.measures import BOUND, EPS, measure
 from bertlens.judge.verdict import CEILING, FOLLOWS, judge
 from bertlens.run.checkpoint import Checkpoint
 from tests.conftest import Folder, Loaded
-from tests.test_script import executed, expected, numbers, written
+from tests.scripts import executed, expected, numbers, written
 from tests.test_verdict import judged
 
 TEXTS = (

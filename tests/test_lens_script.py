@@ -15,7 +15,7 @@ from bertlens.run.condition import Condition
 from bertlens.run.inputs import prepare
 from bertlens.show.lens import lens_script
 from bertlens.show.script import shapes_script
-from tests.test_script import NASTY, PAIRS, TEXTS, Load, assert_well_written, executed, in_a_process, load, one_thread
+from tests.scripts import NASTY, PAIRS, TEXTS, Load, assert_well_written, executed, in_a_process, load, one_thread
 
 __all__ = ["load", "one_thread"]
 
