@@ -4,6 +4,8 @@ from tests.expressions.written import AT_PADDING, AXIS, CLS, NO_SPECIALS, PADDED
 
 B, BT = "batch hidden", "batch tokens hidden"
 
+BY_SUM = "last_hidden_state[torch.arange(len(input_ids)), attention_mask.sum(1) - 1]"
+BY_CUMSUM = "last_hidden_state[torch.arange(2), attention_mask.cumsum(1).argmax(1)]"
 FIRST_REAL = lines("first = attention_mask.argmax(dim=1)", "last_hidden_state[torch.arange(len(first)), first]")
 LAST_REAL = lines("last = attention_mask.sum(1) - 1", "last_hidden_state[torch.arange(2), last]")
 
@@ -65,6 +67,9 @@ WRITTEN = (
     # the first place is no [CLS]
     W("last_hidden_state[:, 0]", (2, 8), B, AT_PADDING, on="left", tokens=CLS, padding=1),
     W(FIRST_REAL, (2, 8), B, on="left", tokens=(0, 2)),
+    W(BY_SUM, (2, 8), B, AT_PADDING, on="left", tokens=(3, 5)),
+    W(BY_CUMSUM, (2, 8), B, on="left", tokens=(5,)),
+    W(BY_CUMSUM, (2, 8), B, tokens=(3, 5)),
     W(FIRST_REAL, (2, 8), B, tokens=CLS),
     W("last_hidden_state[:, 0]", (2, 8), B, NO_SPECIALS, on="bare", tokens=CLS),
     W("last_hidden_state[:, 0]", (2, 8), B, on="even", tokens=CLS),

@@ -23,6 +23,33 @@ def faults(trace: Trace, capture: Capture) -> Iterator[Fault]:
     for event in trace.events:
         if event.kind == "index" and event.facts["x"].rank == 2 and "tokens" in event.facts["x"].axes:
             yield from _read(event, capture)
+            yield from _counted(event, capture)
+
+
+def _counted(event: Event, capture: Capture) -> Iterator[Fault]:
+    """The sum of the mask taken for a position: under left padding it is one only where nothing is padded."""
+    x: Seen = event.facts["x"]
+    by_mask = [
+        item for item in event.facts["items"] if isinstance(item, Seen) and item.provenance.sources == ("attention_mask",)
+    ]
+    held = event.facts["result"].gathered.states().any(axis=0)
+    real = np.asarray(capture.real) == 1
+    if (
+        not by_mask
+        or x.axes[:2] != ("batch", "tokens")
+        or not (held.sum(axis=1) == 1).all()
+        or not (real[:, -1] > real[:, 0]).any()
+    ):
+        return
+    place, first = held.argmax(axis=1), real.argmax(axis=1)
+    wrong = np.flatnonzero((place != first) & (place != capture.width - 1) & real[np.arange(capture.batch), place])
+    if len(wrong):
+        text = int(wrong[0])
+        token = f" ({capture.tokens[text][place[text]]})" if capture.tokens else ""
+        title = f"Under left padding the sum of the mask is no position: of text {text} this is token {place[text]}{token}"
+        last = f"{bracketed(operand(event)[0])}[torch.arange({capture.batch}), attention_mask.cumsum(1).argmax(1)]"
+        remedy = "cumsum(1).argmax(1) of the mask is the last real token on either side of the padding."
+        yield Fault(ID, "problem", title, {"positions": place.tolist()[:20]}, ((event.place, last),), remedy=remedy)
 
 
 def _read(event: Event, capture: Capture) -> Iterator[Fault]:
@@ -42,23 +69,12 @@ def _read(event: Event, capture: Capture) -> Iterator[Fault]:
         count = f"text {padded[0]}" if len(padded) == 1 else f"{len(padded)} of {len(found.texts)} texts"
         title = f"Position {place} is padding in {count}, not [CLS]"
         yield Fault(ID, "problem", title, evidence, edits, remedy=REMEDY)
-    elif (
-        tokens
-        and capture.sep
-        and place
-        and all(token == capture.sep for token in tokens)
-        and _ends(place, capture, found.texts)
-    ):
+    elif capture.sep and place == capture.width - 1 > 0 and tokens and set(tokens) == {capture.sep}:
         title = f"Position {place} is {capture.sep}, the last token, not {capture.cls or 'the first'}"
         yield Fault(ID, "caution", title, evidence, edits, remedy=REMEDY)
     elif place == 0 and tokens and capture.cls and all(token != capture.cls for token in tokens):
         title = f"Position 0 is not {capture.cls} but “{tokens[0]}”: the texts were tokenised without special tokens"
         yield Fault("special-tokens-missing", "problem", title, evidence, code="last_hidden_state.mean(1)")
-
-
-def _ends(place: int, capture: Capture, texts: tuple[int, ...]) -> bool:
-    """Whether it is the last place of the row, asked for as such."""
-    return place == capture.width - 1
 
 
 def placed(items: tuple[Any, ...], depth: int) -> list[Any] | None:
