@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from bertlens.errors import BertlensError
+from bertlens.read.pooling import pooled
 from bertlens.read.readout import Readout
 from bertlens.run.inputs import Inputs
 from bertlens.run.outputs import Outputs, forward
@@ -61,37 +62,15 @@ def vectors_of(outputs: Outputs, readout: Readout, layers: tuple[int, ...]) -> t
         vectors = outputs.pooler_output[:rows]
     else:
         states = [outputs.hidden_states[layer] for layer in layers] or [outputs.last_hidden_state]
-        vectors = _combined([_pooled(state[:rows], real, special, readout.pooling) for state in states], readout.combine)
+        vectors = combined([pooled(state[:rows], real, special, readout.pooling) for state in states], readout.combine)
     return torch.nn.functional.normalize(vectors, dim=1) if readout.l2 else vectors
 
 
-def _combined(vectors: list[torch.Tensor], combine: str) -> torch.Tensor:
+def combined(vectors: list[torch.Tensor], combine: str) -> torch.Tensor:
+    """Vectors of several layers, each (texts, hidden), as one: one of `COMBINATIONS`, or "" for a single layer."""
     if combine.startswith("concat"):
         return torch.cat(vectors, dim=1)
     if combine == "":
         return vectors[0]
     stacked = torch.stack(vectors)
     return stacked.mean(0) if combine == "mean" else stacked.sum(0)
-
-
-def _pooled(state: torch.Tensor, real: torch.Tensor, special: torch.Tensor, pooling: str) -> torch.Tensor:
-    """(batch, tokens, hidden) to (batch, hidden). A row without a token to read gives NaN, which is named later."""
-    rows = torch.arange(len(state), device=state.device)
-    if pooling == "first_position":
-        return state[:, 0]
-    if pooling == "mean_all":
-        return state.mean(1)
-    kept = real * (1 - special) if pooling == "mean_content" else real
-    if pooling in ("cls", "lasttoken"):
-        first = kept.argmax(1)
-        token = first if pooling == "cls" else kept.shape[1] - 1 - kept.flip(1).argmax(1)
-        return state[rows, token].masked_fill(kept.sum(1, keepdim=True) == 0, torch.nan)
-    if pooling == "max":
-        hidden = state.masked_fill(kept.unsqueeze(-1) == 0, -torch.inf).amax(1)
-        return hidden.masked_fill(kept.sum(1, keepdim=True) == 0, torch.nan)
-    weights = kept.to(state.dtype)
-    if pooling == "weightedmean":
-        weights = weights * torch.arange(1, kept.shape[1] + 1, device=state.device, dtype=state.dtype)
-    total = (state * weights.unsqueeze(-1)).sum(1)
-    count = weights.sum(1, keepdim=True)
-    return total / (count.sqrt() if pooling == "mean_sqrt_len_tokens" else count)
