@@ -167,6 +167,12 @@ class Passes:
             return lines
         return ["vectors = []", *([loop, *indent(lines)] if loop else lines), f"return torch.cat(vectors){last}"]
 
+    def each(self, body: list[str]) -> list[str]:
+        """`body`, which sees `batch`, once for every batch."""
+        loop, source, _ = self._batches()
+        lines = [*self.inputs(source), *body]
+        return [loop, *indent(lines)] if loop else lines
+
     def first_inputs(self) -> list[str]:
         """Lines that make `batch`, what goes into the first forward pass."""
         lines = self.inputs(self._batches()[2])

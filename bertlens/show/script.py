@@ -101,11 +101,11 @@ def comparison_script(
     runs = Runs(sides, architecture, device, seed, shared=bodies[0] == bodies[1])
     parts = [
         _header(texts, sides, readout, max_length),
-        *_imports(checkpoint, *([] if runs.plain else ["copy"]), mode=not runs.double_by_itself),
+        *imports(checkpoint, *([] if runs.plain else ["copy"]), mode=not runs.double_by_itself),
         "",
-        *_named(checkpoint, texts),
+        *named(checkpoint, texts),
         *([f"layers = {layers}  # {readout.layers}, 0 is the embeddings"] if readout.combine else []),
-        *_loaded(attention_of(reference, architecture), "torch.float32", device),
+        *loaded(attention_of(reference, architecture), "torch.float32", device),
         "",
         "",
         *runs.helpers(),
@@ -128,12 +128,12 @@ def shapes_script(checkpoint: str, texts: Texts, condition: Condition, *, archit
     parts = [
         '"""Which tensors go into the model and come out, and what an index makes of them.',
         "",
-        *_wrapped(f"Condition:  {condition.words}"),
+        *wrapped(f"Condition:  {condition.words}"),
         '"""\n',
-        *_imports(checkpoint),
+        *imports(checkpoint),
         "",
-        *_named(checkpoint, texts),
-        *_loaded(attention_of(condition, architecture), f"torch.{condition.dtype}", "cpu"),
+        *named(checkpoint, texts),
+        *loaded(attention_of(condition, architecture), f"torch.{condition.dtype}", "cpu"),
         "axes = {",
         *(f'    "{name}": {axes!r},'.replace("'", '"') for name, axes in AXES.items()),
         "}",
@@ -162,9 +162,9 @@ def _header(texts: Texts, sides: tuple[Condition, Condition], readout: Readout, 
     lines = [
         '"""Do two ways of running the same texts give the same vectors, and if not, is it rounding or a fault?',
         "",
-        *_wrapped(f"Reference:  {sides[0].words}"),
-        *_wrapped(f"Candidate:  {sides[1].words}"),
-        *_wrapped(f"Vectors:    {readout}, {POOLINGS[readout.pooling]}"),
+        *wrapped(f"Reference:  {sides[0].words}"),
+        *wrapped(f"Candidate:  {sides[1].words}"),
+        *wrapped(f"Vectors:    {readout}, {POOLINGS[readout.pooling]}"),
         "",
         "Both sides run as written here, with torch and transformers alone. What differs is run again in float64 on the CPU:",
         "rounding falls with the precision, another computation stays. The digits are those of bertlens on the same machine,",
@@ -180,11 +180,13 @@ def _header(texts: Texts, sides: tuple[Condition, Condition], readout: Readout, 
     return "\n".join([*lines, '"""', ""])
 
 
-def _wrapped(line: str) -> list[str]:
+def wrapped(line: str) -> list[str]:
+    """A line of the header, broken where it is too long."""
     return textwrap.wrap(line, 110, subsequent_indent=" " * 12)
 
 
-def _imports(checkpoint: str, *more: str, mode: bool = False) -> list[str]:
+def imports(checkpoint: str, *more: str, mode: bool = False) -> list[str]:
+    """Every import of a script: `more` from the standard library; `mode` where a `TorchFunctionMode` is defined."""
     standard = [f"import {name}" for name in more]
     if checkpoint == PACKAGED:
         standard += ["import importlib.util", "from pathlib import Path"]
@@ -192,7 +194,7 @@ def _imports(checkpoint: str, *more: str, mode: bool = False) -> list[str]:
     return [*standard, *([""] if standard else []), *torch, "from transformers import AutoModel, AutoTokenizer"]
 
 
-def _named(checkpoint: str, texts: Texts) -> list[str]:
+def named(checkpoint: str, texts: Texts) -> list[str]:
     """The checkpoint and the texts as literals; `repr` escapes whatever is not printable."""
     return [*located(checkpoint), "texts = [", *(f"    {text!r}," for text in texts), "]", ""]
 
@@ -208,7 +210,8 @@ def located(checkpoint: str) -> list[str]:
     return [f"checkpoint = {str(locate(checkpoint)) if folder else checkpoint!r}"]
 
 
-def _loaded(attention: str, dtype: str, device: str) -> list[str]:
+def loaded(attention: str, dtype: str, device: str) -> list[str]:
+    """Lines that make `tokenizer` and `model`."""
     load = f'model = AutoModel.from_pretrained(checkpoint, dtype={dtype}, attn_implementation="{attention}").eval()'
     return [
         'tokenizer = AutoTokenizer.from_pretrained(checkpoint, padding_side="right")',
