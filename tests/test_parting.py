@@ -140,3 +140,41 @@ def test_by_index(minilm: Checkpoint, options: dict[str, Any]) -> None:
     assert parting.first is not None
     assert parting.first[0] == 0
     assert parting.max_abs[0, 0] <= parting.bound[0], "[CLS] itself is embedded alike: it stands at position 0 in both"
+
+
+def test_the_whole_rows_are_kept_with_their_padding(minilm: Checkpoint) -> None:
+    parting = bertlens.where_they_part(minilm, TEXTS, 0, reference="batch=alone", candidate="side=left,padding=40")
+    alone, padded = parting.sides
+    assert (alone.condition, padded.condition) == ("batch=alone", "padding=40,side=left")
+    assert alone.tokens == parting.tokens
+    assert padded.tokens == ("[PAD]",) * 34 + parting.tokens
+    assert alone.padding.sum() == 0
+    assert padded.padding.tolist() == [True] * 34 + [False] * 6
+    assert alone.aligned.tolist() == [0, 1, 2, 3, 4, 5]
+    assert padded.aligned.tolist() == [-1] * 34 + [0, 1, 2, 3, 4, 5]
+    assert (alone.norms.shape, padded.norms.shape) == ((13, 6), (13, 40))
+    assert (padded.norms > 0).all(), "padding has states as well"
+    frame = parting.sides_to_frame()
+    assert len(frame) == 13 * 46
+    assert frame.loc[frame["padding"], "token"].unique().tolist() == ["[PAD]"]
+    found = parting.to_dict()["sides"][1]
+    assert found["norms"] == padded.norms.tolist()
+    assert (found["tokens"], found["aligned"]) == (list(padded.tokens), padded.aligned.tolist())
+
+
+def test_states_that_only_one_side_has_are_left_out(loaded: Loaded) -> None:
+    bert = loaded("bert")
+    inputs = prepare(bert, TEXTS, Condition())
+    left, right = states_of(inputs, 0, sublayers=True), states_of(inputs, 0)
+    for one, other in ((left, right), (right, left)):
+        parting = part(0, one, other, bert.tokenizer, float64=False)
+        assert parting.layers == ("embeddings", "layer 1", "layer 2", "layer 3")
+        assert parting.first is None
+        assert [side.norms.shape[0] for side in parting.sides] == [4, 4]
+
+
+def test_repeated_tokens_keep_their_places(minilm: Checkpoint) -> None:
+    texts = ("the bank of the bank of the river",)
+    parting = bertlens.where_they_part(minilm, texts, 0, reference="specials=off", candidate="side=left,padding=20")
+    assert parting.tokens == ("the", "bank", "of", "the", "bank", "of", "the", "river")
+    assert parting.sides[1].aligned.tolist() == [-1] * 11 + [0, 1, 2, 3, 4, 5, 6, 7] + [-1]
