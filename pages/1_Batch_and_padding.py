@@ -61,9 +61,12 @@ def part(given: Page, text: int, reference: Condition, candidate: Condition, ver
     )
     found = questions.parting(given, text, reference, candidate, float64=float64 != "as they run")
     st.markdown(blocks.plain(found.sentence))
+    sublayers = any(name.endswith("attention") for name in found.layers)
     st.caption(
-        f"Real tokens of both runs, aligned by what they are; padding is left out ({found.padding[0]} in the reference, "
-        f"{found.padding[1]} in the candidate)" + (f"; {found.left_out} tokens have no partner." if found.left_out else ".")
+        f"Real tokens of both runs, aligned by what they are; padding is not compared ({found.padding[0]} in the reference, "
+        f"{found.padding[1]} in the candidate)"
+        + (f"; {found.left_out} tokens have no partner." if found.left_out else ".")
+        + (" “layer 1 attention” is what the MLP of layer 1 reads, “layer 1” what it returns." if sublayers else "")
     )
     if found.tokens:
         blocks.figure(parting.parting(found), "bertlens-layers", found.to_frame(), numbers=SIZES)

@@ -72,7 +72,9 @@ def sides(result: Parting) -> go.Figure:
     shown = columns[start : start + MOST_COLUMNS]
     edges = _edges(shown)
     titles = [_title(name, side) for name, side in zip(NAMES, result.sides, strict=True)]
-    figure = make_subplots(rows=2, cols=1, vertical_spacing=0.2, subplot_titles=titles)
+    height = 280 + 2 * 18 * len(result.layers)
+    figure = make_subplots(rows=2, cols=1, vertical_spacing=160 / height, subplot_titles=titles)
+    figure.update_annotations(font_size=12)
     for at, side in enumerate(result.sides):
         row = {"row": at + 1, "col": 1}
         traces, ticks = _row(side, [column[at] for column in shown], edges, HATCHES[at], result.layers)
@@ -88,7 +90,7 @@ def sides(result: Parting) -> go.Figure:
     figure.update_xaxes(matches="x")
     figure.update_layout(coloraxis={"colorscale": SCALE, "colorbar": {"title": "L2 norm"}, **_shared_range(result.sides)})
     figure.update_layout(showlegend=False)
-    return laid_out(figure, 240 + 2 * 18 * len(result.layers))
+    return laid_out(figure, height)
 
 
 def _columns(rows: tuple[Side, Side]) -> list[Column]:
@@ -120,7 +122,7 @@ def _first_cell(columns: list[Column], result: Parting) -> tuple[int, int] | Non
 
 
 def _edges(columns: list[Column]) -> np.ndarray:
-    """Where the columns begin and end: 1 wide, and for a run of padding at most a twelfth of the tokens."""
+    """Where the columns begin and end: 1 wide, and for a run of padding at most a twelfth of all, or 3."""
     most = max(3.0, len(columns) / 12)
     widths = [min(most, max(len(column[0]), len(column[1]))) for column in columns]
     return np.array([0.0, *np.cumsum(widths)]) - 0.5
@@ -165,8 +167,8 @@ def _word(side: Side, place: Place) -> str:
 
 
 def _title(name: str, side: Side) -> str:
-    condition = f" ({literal(side.condition)})" if side.condition else ""
-    return f"{name}{condition}: {len(side.tokens)} positions, {int(side.padding.sum()) or 'none'} of them padding"
+    condition = f"<br>{literal(side.condition)}" if side.condition else ""
+    return f"{name}: {len(side.tokens)} positions, {int(side.padding.sum()) or 'none'} of them padding{condition}"
 
 
 def _shared_range(rows: tuple[Side, Side]) -> dict[str, float]:
