@@ -208,21 +208,26 @@ def where_they_part(
     reference: str | Condition = "batch=alone",
     candidate: str | Condition = "batch=whole",
     float64: bool = True,
+    sublayers: bool = True,
     seed: int = 0,
 ) -> Parting:
-    """The difference of one text under two conditions, per layer and token.
+    """The difference of one text under two conditions, per layer and token, with the whole row of both sides.
 
     Parameters
     ----------
     float64 : repeat both sides in float64, so that only another computation shows; else compare them as they run.
+    sublayers : resolve every layer into its attention and its MLP, as far as the model shows them.
     """
     whole = as_texts(texts)
     _check_text(text, whole)
-    sides = (prepare(checkpoint, whole, Condition.parse(one)) for one in (reference, candidate))
+    conditions = (Condition.parse(reference), Condition.parse(candidate))
+    dtype = "float64" if float64 else None
     left, right = (
-        states_of(side, text, dtype="float64" if float64 else None, seed=seed + offset) for offset, side in enumerate(sides)
+        states_of(prepare(checkpoint, whole, one), text, dtype=dtype, seed=seed + offset, sublayers=sublayers)
+        for offset, one in enumerate(conditions)
     )
-    return part(text, left, right, checkpoint.tokenizer, float64=float64)
+    named = (str(conditions[0]), str(conditions[1]))
+    return part(text, left, right, checkpoint.tokenizer, float64=float64, conditions=named)
 
 
 def shapes(checkpoint: Checkpoint, texts: Sequence[Any] | str, *, condition: str | Condition = "") -> tuple[Tensor, ...]:

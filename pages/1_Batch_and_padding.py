@@ -49,7 +49,7 @@ def chosen_text(count: int, worst: int) -> int:
 
 
 def part(given: Page, text: int, reference: Condition, candidate: Condition, verdict: str) -> None:
-    from bertlens.show import figures
+    from bertlens.show import parting
 
     st.markdown("**Where do the two runs part?**")
     float64 = st.segmented_control(
@@ -61,12 +61,21 @@ def part(given: Page, text: int, reference: Condition, candidate: Condition, ver
     )
     found = questions.parting(given, text, reference, candidate, float64=float64 != "as they run")
     st.markdown(blocks.plain(found.sentence))
+    sublayers = any(name.endswith("attention") for name in found.layers)
     st.caption(
-        f"Real tokens of both runs, aligned by what they are; padding is left out ({found.padding[0]} in the reference, "
-        f"{found.padding[1]} in the candidate)" + (f"; {found.left_out} tokens have no partner." if found.left_out else ".")
+        f"Real tokens of both runs, aligned by what they are; padding is not compared ({found.padding[0]} in the reference, "
+        f"{found.padding[1]} in the candidate)"
+        + (f"; {found.left_out} tokens have no partner." if found.left_out else ".")
+        + (" “layer 1 attention” is what the MLP of layer 1 reads, “layer 1” what it returns." if sublayers else "")
     )
     if found.tokens:
-        blocks.figure(figures.parting(found), "bertlens-layers", found.to_frame(), numbers=SIZES)
+        blocks.figure(parting.parting(found), "bertlens-layers", found.to_frame(), numbers=SIZES)
+        st.caption(
+            "The two rows as they stood in the forward pass: the length of every token's vector after every attention and "
+            "every layer, on one scale. A token of both rows has one column, and where a row has no such token it is empty; "
+            "hatched is padding."
+        )
+        blocks.figure(parting.sides(found), "bertlens-sides", found.sides_to_frame())
 
 
 def sweep(given: Page, text: int, candidate: Condition, readout: Readout) -> None:

@@ -78,15 +78,15 @@ def test_the_right_way_is_silent() -> None:
 def test_figures_and_tables_stand_together() -> None:
     app = opened(COMPARE, texts=TEXTS, candidate="mask=off")
     figures = app.get("plotly_chart")
-    assert len(figures) == 2
-    sweep = json.loads(figures[1].proto.spec)
+    assert len(figures) == 3
+    sweep = json.loads(figures[2].proto.spec)
     assert [trace["name"] for trace in sweep["data"]] == [
         "mask on, float32",
         "mask off, float32",
         "mask on, float64",
         "mask off, float64",
     ]
-    assert len(app.dataframe) == 4
+    assert len(app.dataframe) == 5
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,13 @@ from tests.conftest import Folder, Loaded
 TEXTS = ("A cat sat.", "Rain fell all night on the old stone bridge.", "The dog slept; nobody came home.")
 
 
+def states(ids: tuple[int, ...], values: np.ndarray, padding: int = 0) -> States:
+    """States that nobody ran, in a row padded on the right."""
+    names = ("embeddings", *(f"layer {layer}" for layer in range(1, len(values))))
+    real = np.arange(len(ids) + padding) < len(ids)
+    return States(names, values, (*ids, *[0] * padding), real, np.zeros((len(values), len(real))))
+
+
 def test_states_are_the_models_own(checkpoint: Checkpoint) -> None:
     for side in ("right", "left"):
         tokenizer = AutoTokenizer.from_pretrained(checkpoint.folder, padding_side=side)
@@ -45,19 +52,29 @@ def test_healthy_runs_do_not_part(checkpoint: Checkpoint) -> None:
     assert same.sentence == "The two runs are bit-equal in every layer."
 
 
-@pytest.mark.parametrize(
-    ("candidate", "layer"), [("mask=off", 1), ("segments=ones", 0), ("side=left", 0), ("positions=from-mask,segments=ones", 0)]
-)
-def test_the_layer_at_which_a_condition_acts(minilm: Checkpoint, candidate: str, layer: int) -> None:
-    parting = bertlens.where_they_part(minilm, TEXTS, 0, reference="", candidate=candidate)
+ACTS = [
+    ("mask=off", "layer 1 attention"),
+    ("segments=ones", "embeddings"),
+    ("side=left", "embeddings"),
+    ("positions=from-mask,segments=ones", "embeddings"),
+]
+
+
+@pytest.mark.parametrize("sublayers", [True, False])
+@pytest.mark.parametrize(("candidate", "state"), ACTS)
+def test_the_state_at_which_a_condition_acts(minilm: Checkpoint, candidate: str, state: str, sublayers: bool) -> None:
+    parting = bertlens.where_they_part(minilm, TEXTS, 0, reference="", candidate=candidate, sublayers=sublayers)
+    parts = (" attention", "") if sublayers else ("",)
+    assert parting.layers == ("embeddings", *(f"layer {n}{part}" for n in range(1, 7) for part in parts))
+    expected = state if sublayers else state.removesuffix(" attention")
     assert parting.first is not None
-    assert parting.first[0] == layer
+    assert parting.layers[parting.first[0]] == expected
     assert parting.tokens == ("[CLS]", "a", "cat", "sat", ".", "[SEP]")
-    assert parting.layers == ("embeddings", *(f"layer {n}" for n in range(1, 7)))
-    assert parting.max_abs.shape == (7, 6)
-    assert ("in the embeddings" if layer == 0 else "in layer 1,") in parting.sentence
+    assert parting.max_abs.shape == (len(parting.layers), 6)
+    where = "the embeddings" if expected == "embeddings" else expected
+    assert parting.sentence.startswith(f"The two runs first part in {where}, most at token {parting.first[1]} ")
     assert f"“{parting.tokens[parting.first[1]]}”" in parting.sentence
-    assert len(parting.to_frame()) == 42
+    assert len(parting.to_frame()) == 6 * len(parting.layers)
 
 
 @pytest.mark.parametrize("layer", [1, 2])
@@ -80,14 +97,14 @@ def test_a_fault_at_one_token_is_found_there(loaded: Loaded) -> None:
     other[2, 4, 5] += 1e-9
     other[3] += 1e-9
     ids = tuple(range(1000, 1006))
-    parting = part(0, States(ids, values, 0), States(ids, other, 2), loaded("bert").tokenizer, float64=True)
+    parting = part(0, states(ids, values), states(ids, other, 2), loaded("bert").tokenizer, float64=True)
     assert parting.first == (2, 4)
     assert parting.padding == (0, 2)
     other[1, 0, 0] = np.nan
-    parting = part(0, States(ids, values, 0), States(ids, other, 2), loaded("bert").tokenizer, float64=True)
+    parting = part(0, states(ids, values), states(ids, other, 2), loaded("bert").tokenizer, float64=True)
     assert parting.first == (1, 0), "a NaN is a difference"
     values[1, 0, 0] = np.nan
-    parting = part(0, States(ids, values, 0), States(ids, other, 2), loaded("bert").tokenizer, float64=True)
+    parting = part(0, states(ids, values), states(ids, other, 2), loaded("bert").tokenizer, float64=True)
     assert parting.first == (2, 4), "unless both runs have it"
 
 
@@ -104,7 +121,7 @@ def test_tokens_are_aligned_by_what_they_are(minilm: Checkpoint) -> None:
 
 
 def test_nothing_in_common(loaded: Loaded) -> None:
-    a, b = (States((at, at + 1), np.ones((4, 2, 8)), 0) for at in (1000, 2000))
+    a, b = (states((at, at + 1), np.ones((4, 2, 8))) for at in (1000, 2000))
     parting = part(0, a, b, loaded("bert").tokenizer, float64=True)
     assert (parting.tokens, parting.first, parting.left_out) == ((), None, 4)
     assert parting.sentence == "The two runs have no token in common."
@@ -123,3 +140,41 @@ def test_by_index(minilm: Checkpoint, options: dict[str, Any]) -> None:
     assert parting.first is not None
     assert parting.first[0] == 0
     assert parting.max_abs[0, 0] <= parting.bound[0], "[CLS] itself is embedded alike: it stands at position 0 in both"
+
+
+def test_the_whole_rows_are_kept_with_their_padding(minilm: Checkpoint) -> None:
+    parting = bertlens.where_they_part(minilm, TEXTS, 0, reference="batch=alone", candidate="side=left,padding=40")
+    alone, padded = parting.sides
+    assert (alone.condition, padded.condition) == ("batch=alone", "padding=40,side=left")
+    assert alone.tokens == parting.tokens
+    assert padded.tokens == ("[PAD]",) * 34 + parting.tokens
+    assert alone.padding.sum() == 0
+    assert padded.padding.tolist() == [True] * 34 + [False] * 6
+    assert alone.aligned.tolist() == [0, 1, 2, 3, 4, 5]
+    assert padded.aligned.tolist() == [-1] * 34 + [0, 1, 2, 3, 4, 5]
+    assert (alone.norms.shape, padded.norms.shape) == ((13, 6), (13, 40))
+    assert (padded.norms > 0).all(), "padding has states as well"
+    frame = parting.sides_to_frame()
+    assert len(frame) == 13 * 46
+    assert frame.loc[frame["padding"], "token"].unique().tolist() == ["[PAD]"]
+    found = parting.to_dict()["sides"][1]
+    assert found["norms"] == padded.norms.tolist()
+    assert (found["tokens"], found["aligned"]) == (list(padded.tokens), padded.aligned.tolist())
+
+
+def test_states_that_only_one_side_has_are_left_out(loaded: Loaded) -> None:
+    bert = loaded("bert")
+    inputs = prepare(bert, TEXTS, Condition())
+    left, right = states_of(inputs, 0, sublayers=True), states_of(inputs, 0)
+    for one, other in ((left, right), (right, left)):
+        parting = part(0, one, other, bert.tokenizer, float64=False)
+        assert parting.layers == ("embeddings", "layer 1", "layer 2", "layer 3")
+        assert parting.first is None
+        assert [side.norms.shape[0] for side in parting.sides] == [4, 4]
+
+
+def test_repeated_tokens_keep_their_places(minilm: Checkpoint) -> None:
+    texts = ("the bank of the bank of the river",)
+    parting = bertlens.where_they_part(minilm, texts, 0, reference="specials=off", candidate="side=left,padding=20")
+    assert parting.tokens == ("the", "bank", "of", "the", "bank", "of", "the", "river")
+    assert parting.sides[1].aligned.tolist() == [-1] * 11 + [0, 1, 2, 3, 4, 5, 6, 7] + [-1]

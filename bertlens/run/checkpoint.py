@@ -100,6 +100,10 @@ class Checkpoint:
         """The model for a number format ("float32" …), an attention implementation and dropout, made once."""
         return self._variants.get(dtype, self.attention(attention), dropout, device or self.device)  # type: ignore[no-any-return]
 
+    def own_instance(self, dtype: str, attention: str, dropout: bool, device: str | None = None) -> PreTrainedModel:
+        """The same as an object of the caller's own, on which hooks may hang; its parameters are the shared ones."""
+        return self._variants.own(dtype, self.attention(attention), dropout, device or self.device)  # type: ignore[no-any-return]
+
     def attention(self, wanted: str) -> str:
         """The attention implementation that runs when this one is wanted: some families have only "eager"."""
         return wanted if wanted in self.architecture.attentions else self.architecture.attentions[0]

@@ -47,6 +47,11 @@ class Batch:
         tensors = {name: tensor[keep] for name, tensor in self.tensors.items()}
         return Batch(tuple(self.texts[row] for row in keep), tensors, self.real[keep], self.special[keep])
 
+    def row(self, text: int, tensor: torch.Tensor) -> torch.Tensor:
+        """The row of a text, (tokens, …); where the batch axis was lost, its tokens are the rows."""
+        lost = len(self.real) != len(self.texts)
+        return tensor[:, 0] if lost else tensor[self.texts.index(text)]
+
 
 @dataclass(frozen=True)
 class Inputs:

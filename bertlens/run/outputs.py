@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 
 from bertlens.errors import BertlensError
 from bertlens.run.inputs import Batch, Inputs
 from bertlens.run.progress import Progress, silent
+from bertlens.run.sublayers import mlp_inputs
 from bertlens.run.variants import running
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
 
 
 @dataclass(frozen=True)
@@ -23,12 +28,14 @@ class Outputs:
     last_hidden_state : (batch, tokens, hidden).
     hidden_states : index -> (batch, tokens, hidden) for the layers asked for; 0 is the embeddings, n the n-th layer.
     pooler_output : (batch, hidden), or None where the model has no pooler.
+    sublayers : per layer what its MLP reads of one text, (tokens, hidden); () where nobody asked or the model does not show it.
     """
 
     batch: Batch
     last_hidden_state: torch.Tensor
     hidden_states: dict[int, torch.Tensor]
     pooler_output: torch.Tensor | None
+    sublayers: tuple[torch.Tensor, ...] = ()
 
 
 def forward(
@@ -38,6 +45,7 @@ def forward(
     dtype: str | None = None,
     device: str | None = None,
     seed: int = 0,
+    sublayers_of: int | None = None,
     progress: Progress = silent,
 ) -> Generator[Outputs, None, None]:
     """Run every batch of `inputs` and yield its outputs; only one batch is in memory at a time.
@@ -47,6 +55,7 @@ def forward(
     layers : indices into hidden_states to keep besides the last, 0 … n.
     dtype, device : instead of those of the condition and the checkpoint, for the float64 repeat.
     seed : of dropout, where the condition has it on.
+    sublayers_of : a text that stands in every batch, of which the sublayers are kept as well.
 
     Raises
     ------
@@ -56,15 +65,19 @@ def forward(
     condition, checkpoint = inputs.condition, inputs.checkpoint
     dtype, device = dtype or condition.dtype, device or checkpoint.device
     dropout = condition.dropout == "on"
-    model = checkpoint.instance(dtype, condition.attention, dropout, device)
+    instance = checkpoint.instance if sublayers_of is None else checkpoint.own_instance
+    model = instance(dtype, condition.attention, dropout, device)
     with running(dtype, seed if dropout else None):
         for done, batch in enumerate(inputs):
             progress(done, len(inputs), f"{dtype} forward passes")
-            yield _pass(model, batch, sorted(set(layers)), device)
+            if sublayers_of is None:
+                yield _pass(model, batch, sorted(set(layers)), device)
+            else:
+                yield _pass_watched(model, batch, sorted(set(layers)), device, sublayers_of)
         progress(len(inputs), len(inputs), f"{dtype} forward passes")
 
 
-def _pass(model: torch.nn.Module, batch: Batch, layers: list[int], device: str) -> Outputs:
+def _pass(model: PreTrainedModel, batch: Batch, layers: list[int], device: str) -> Outputs:
     tensors = {name: tensor.to(device) for name, tensor in batch.tensors.items()}
     try:
         # a list of indices keeps only those layers (transformers >= 5.23), so memory does not grow with the depth
@@ -77,3 +90,13 @@ def _pass(model: torch.nn.Module, batch: Batch, layers: list[int], device: str) 
     states = out.hidden_states if layers else ()
     kept = {layer: states[layer] for layer in layers}
     return Outputs(batch, out.last_hidden_state, kept, getattr(out, "pooler_output", None))
+
+
+def _pass_watched(model: PreTrainedModel, batch: Batch, layers: list[int], device: str, text: int) -> Outputs:
+    """The same with the sublayers of one text: a copy of its row, so that the rest of the batch does not stay in memory."""
+    with mlp_inputs(model, lambda stream: batch.row(text, stream).clone()) as caught:
+        outputs = _pass(model, batch, layers, device)
+    shape = batch.row(text, outputs.last_hidden_state).shape
+    # anything but one state of the row's own shape per layer is something that nobody can name
+    known = len(caught) == model.config.num_hidden_layers and all(state.shape == shape for state in caught)
+    return replace(outputs, sublayers=tuple(caught) if known else ())

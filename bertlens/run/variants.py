@@ -41,12 +41,24 @@ class Variants:
             self._casts.move_to_end((dtype, device))
             if (attention, dropout) not in instances:
                 base = next(iter(instances.values()), None)
-                source = base if base is not None else self._loaded
-                instance = _copy(source, None if base is not None else getattr(torch, dtype), device)
-                instance.set_attn_implementation(attention)
-                instances[attention, dropout] = instance.train() if dropout else instance.eval()
+                instances[attention, dropout] = self._instance(base, dtype, attention, dropout, device)
             self._forget()
             return instances[attention, dropout]
+
+    def own(self, dtype: str, attention: str, dropout: bool, device: str) -> PreTrainedModel:
+        """An instance that nobody else ever sees, so that hooks may hang on it; its parameters are the shared ones."""
+        base = self.get(dtype, attention, dropout, device)
+        with self._lock:
+            return self._instance(base, dtype, attention, dropout, device)
+
+    def _instance(
+        self, base: PreTrainedModel | None, dtype: str, attention: str, dropout: bool, device: str
+    ) -> PreTrainedModel:
+        # the tree is always that of the loaded model, which nobody runs: transformers hangs hooks on a model at its first
+        # forward pass, and a copy made in that moment would have half of them
+        instance = _copy(self._loaded, getattr(torch, dtype), device, base)
+        instance.set_attn_implementation(attention)
+        return instance.train() if dropout else instance.eval()
 
     def _forget(self) -> None:
         own = (str(self._loaded.dtype).removeprefix("torch."), str(self._loaded.device))
@@ -55,19 +67,26 @@ class Variants:
             del self._casts[key]
 
 
-def _copy(model: PreTrainedModel, dtype: torch.dtype | None, device: str) -> PreTrainedModel:
-    """A new module tree; parameters are shared where number format and device stay, converted one by one elsewhere."""
-    memo: dict[int, Any] = {}
-    for parameter in model.parameters():
-        wanted = dtype if dtype is not None and parameter.is_floating_point() else parameter.dtype
-        moved = parameter.detach().to(device=device, dtype=wanted)
-        shared = moved.data_ptr() == parameter.data_ptr()
-        memo[id(parameter)] = parameter if shared else torch.nn.Parameter(moved, requires_grad=False)
+def _copy(model: PreTrainedModel, dtype: torch.dtype, device: str, base: PreTrainedModel | None) -> PreTrainedModel:
+    """A new module tree with the parameters of `base`; without one they are shared or converted one by one."""
+    if base is not None:
+        pairs = zip(model.parameters(), base.parameters(), strict=True)
+        memo: dict[int, Any] = {id(parameter): shared for parameter, shared in pairs}
+    else:
+        memo = {id(parameter): _moved(parameter, dtype, device) for parameter in model.parameters()}
     twin: PreTrainedModel = copy.deepcopy(model, memo)
     for module in twin.modules():
         for name, buffer in list(module.named_buffers(recurse=False)):
             setattr(module, name, buffer.to(device))
     return twin
+
+
+def _moved(parameter: torch.nn.Parameter, dtype: torch.dtype, device: str) -> torch.nn.Parameter:
+    """The parameter itself where number format and device stay."""
+    wanted = dtype if parameter.is_floating_point() else parameter.dtype
+    moved = parameter.detach().to(device=device, dtype=wanted)
+    shared = moved.data_ptr() == parameter.data_ptr()
+    return parameter if shared else torch.nn.Parameter(moved, requires_grad=False)
 
 
 class DoubleThroughout(TorchFunctionMode):

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from bertlens.judge.parting import Parting
 from bertlens.judge.sweep import Sweep
 
 COLOURS = {"on": "#0072B2", "off": "#D55E00"}
@@ -29,7 +28,7 @@ def literal(text: str) -> str:
 
 def padding_sweep(sweep: Sweep) -> go.Figure:
     """Padded length against the largest difference, on log axes with zero drawn as zero."""
-    floor = _floor(list(sweep.max_abs.values()))
+    floor = floor_of(list(sweep.max_abs.values()))
     figure = go.Figure()
     for (dtype, mask), values in sweep.max_abs.items():
         figure.add_trace(
@@ -46,44 +45,10 @@ def padding_sweep(sweep: Sweep) -> go.Figure:
         )
     figure.update_xaxes(type="log", title="padded length, tokens", tickvals=list(sweep.lengths), tickangle=0)
     figure.update_yaxes(type="log", title="largest difference to the unpadded text", **_ticks(floor, sweep.max_abs.values()))
-    return _laid_out(figure, 420)
+    return laid_out(figure, 420)
 
 
-def parting(result: Parting) -> go.Figure:
-    """Difference per layer and token; the first layer beyond the bound is framed."""
-    sizes = np.where(np.isfinite(result.max_abs), result.max_abs, np.nan)
-    floor = _floor([sizes])
-    shown = np.log10(np.where(sizes > 0, sizes, np.where(np.isnan(sizes), np.nan, floor)))
-    columns = [str(at) for at in range(len(result.tokens))]
-    words = [[literal(token) for token in result.tokens] for _ in result.layers]
-    figure = go.Figure(
-        go.Heatmap(
-            z=shown,
-            x=columns,
-            y=list(result.layers),
-            customdata=np.stack([result.max_abs, np.tile(np.arange(len(columns)), (len(result.layers), 1))], axis=-1),
-            text=words,
-            hovertemplate="%{y}, token %{x} “%{text}”: %{customdata[0]:.2e}<extra></extra>",
-            colorscale=SCALE,
-            zmin=np.log10(floor),
-            zmax=max(np.nanmax(shown, initial=np.log10(floor)), np.log10(floor) + 1),
-            colorbar={"title": "max abs", **_colour_ticks(floor, sizes)},
-            xgap=1,
-            ygap=1,
-        )
-    )
-    step = max(1, len(columns) // 40)
-    figure.update_xaxes(
-        type="category", tickvals=columns[::step], ticktext=words[0][::step] if words else [], tickangle=-45, title="token"
-    )
-    if result.first is not None:
-        layer = result.first[0]
-        frame = {"color": "#D55E00", "width": 3}
-        figure.add_shape(type="rect", x0=-0.5, x1=len(columns) - 0.5, y0=layer - 0.5, y1=layer + 0.5, line=frame)
-    return _laid_out(figure, 140 + 34 * len(result.layers))
-
-
-def _floor(series: Sequence[np.ndarray]) -> float:
+def floor_of(series: Sequence[np.ndarray]) -> float:
     """A place for zero one decade below the smallest size that is not zero."""
     positive = [values[np.isfinite(values) & (values > 0)] for values in series]
     smallest = min((float(values.min()) for values in positive if values.size), default=1e-16)
@@ -102,7 +67,8 @@ def _ticks(floor: float, series: object) -> dict[str, list[float] | list[str]]:
     return {"tickvals": [floor, *decades], "ticktext": ["0", *(f"{decade:.0e}" for decade in decades)]}
 
 
-def _colour_ticks(floor: float, sizes: np.ndarray) -> dict[str, list[float] | list[str]]:
+def colour_ticks(floor: float, sizes: np.ndarray) -> dict[str, list[float] | list[str]]:
+    """Decades of a colour scale that shows logarithms, with zero at its end."""
     decades = _decades(floor, float(np.nanmax(sizes, initial=0.0)))
     return {
         "tickvals": [float(np.log10(floor)), *(float(np.log10(decade)) for decade in decades)],
@@ -110,7 +76,8 @@ def _colour_ticks(floor: float, sizes: np.ndarray) -> dict[str, list[float] | li
     }
 
 
-def _laid_out(figure: go.Figure, height: int) -> go.Figure:
+def laid_out(figure: go.Figure, height: int) -> go.Figure:
+    """The figure with the margins and the legend that all have; no font and no background of its own."""
     legend = {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0}
     figure.update_layout(height=height, margin={"l": 10, "r": 10, "t": 40, "b": 10}, legend=legend, hovermode="closest")
     return figure
