@@ -66,7 +66,7 @@ def part(given: Page, text: int, reference: Condition, candidate: Condition, ver
         f"{found.padding[1]} in the candidate)" + (f"; {found.left_out} tokens have no partner." if found.left_out else ".")
     )
     if found.tokens:
-        blocks.figure(figures.parting(found), "bertlens-layers", found.to_frame(), numbers=SIZES)
+        blocks.figure(figures.parting(found), "bertlens-layers", found.to_frame(), words=found.sentence, numbers=SIZES)
 
 
 def sweep(given: Page, text: int, candidate: Condition, readout: Readout) -> None:
@@ -75,8 +75,8 @@ def sweep(given: Page, text: int, candidate: Condition, readout: Readout) -> Non
     st.markdown("**What does the padded length do?**")
     found = questions.sweep(given, text, candidate, readout)
     st.markdown(blocks.plain(found.sentence))
-    frame = found.to_frame()
-    blocks.figure(figures.padding_sweep(found), "bertlens-padding", frame, numbers=tuple(frame.columns[1:]))
+    frame, numbers = found.to_frame(), tuple(found.to_frame().columns[1:])
+    blocks.figure(figures.padding_sweep(found), "bertlens-padding", frame, words=found.sentence, numbers=numbers)
 
 
 def python(given: Page, reference: Condition, candidate: Condition, readout: Readout) -> None:
