@@ -168,7 +168,7 @@ def figure(
     config = {"displaylogo": False, "displayModeBar": "hover" if zoom else False, "toImageButtonOptions": {"filename": name}}
     clicks: dict[str, Any] = {} if on_click is None else {"on_select": on_click, "selection_mode": "points"}
     st.plotly_chart(picture, key=key, config=config, alt=words, **clicks)
-    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=row):
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key=row):
         st.markdown(":material/download:", width="content")
         download("CSV", f"{name}.csv", lambda: frame.to_csv(index=False), "text/csv", icon=None)
         pictures.buttons(key, row, name=name, words=words)

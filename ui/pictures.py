@@ -16,7 +16,8 @@ BUTTONS = """
 LOOK = """
 :host, div { display: inline-flex; flex-wrap: wrap; align-items: center; gap: 0.5rem; }
 button {
-  font: inherit; color: var(--st-text-color); background: var(--st-background-color); cursor: pointer;
+  font: inherit; font-size: 0.875rem; color: var(--st-text-color); cursor: pointer;
+  background: color-mix(in srgb, var(--st-background-color), white 4%);
   border: 1px solid var(--st-border-color); border-radius: var(--st-button-radius);
   min-height: 2.5rem; padding: 0.25rem 0.75rem;
 }

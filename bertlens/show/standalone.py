@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 
 import plotly.graph_objects as go
 
@@ -37,9 +38,9 @@ def standalone(figure: go.Figure, title: str, words: str = "") -> str:
     words : what the figure says, in a sentence; it stands above the picture.
 
     What is in the figure may be anybody's text: plotly writes `<`, `>` and `/` of its JSON as escapes, so no token can end
-    the script, and title and words are escaped here.
+    the script. Title and words are escaped here, and so is the file name, since plotly writes its settings as they are.
     """
     shown = go.Figure(figure).update_layout(template=TEMPLATE)
-    config = {"displaylogo": False, "toImageButtonOptions": {"filename": title}}
+    config = {"displaylogo": False, "toImageButtonOptions": {"filename": re.sub(r"[^\w.-]+", "-", title)}}
     picture = shown.to_html(full_html=False, include_plotlyjs=True, include_mathjax=False, config=config)
     return PAGE.format(title=html.escape(title), words=html.escape(words or title), picture=picture)
