@@ -5,6 +5,7 @@ from bertlens.run.condition import Condition
 from ui import address, blocks, questions
 from ui.conditions import choose
 from ui.frame import Page, section, show
+from ui.parting import parting
 
 SIZES = ("max_abs", "max_abs_float64", "l2", "alone", "left without it")
 
@@ -33,7 +34,8 @@ def closer(given: Page, comparison, reference: Condition, candidate: Condition, 
         blocks.plain(" ||| ".join([given.texts[text]] if isinstance(given.texts[text], str) else given.texts[text])[:300])
     )
     with section():
-        part(given, text, reference, candidate, comparison.verdict)
+        st.markdown("**Where do the two runs part?**")
+        parting(given, text, reference, candidate, as_run=comparison.verdict in ("rounding", "identical"))
     with section():
         sweep(given, text, candidate, readout)
 
@@ -48,44 +50,14 @@ def chosen_text(count: int, worst: int) -> int:
     )
 
 
-def part(given: Page, text: int, reference: Condition, candidate: Condition, verdict: str) -> None:
-    from bertlens.show import parting
-
-    st.markdown("**Where do the two runs part?**")
-    float64 = st.segmented_control(
-        "Compare the layers",
-        ["in float64", "as they run"],
-        default="as they run" if verdict in ("rounding", "identical") else "in float64",
-        key=f"layers_{verdict}",
-        help="In float64 only another computation shows; as they run, rounding shows as well.",
-    )
-    found = questions.parting(given, text, reference, candidate, float64=float64 != "as they run")
-    st.markdown(blocks.plain(found.sentence))
-    sublayers = any(name.endswith("attention") for name in found.layers)
-    st.caption(
-        f"Real tokens of both runs, aligned by what they are; padding is not compared ({found.padding[0]} in the reference, "
-        f"{found.padding[1]} in the candidate)"
-        + (f"; {found.left_out} tokens have no partner." if found.left_out else ".")
-        + (" “layer 1 attention” is what the MLP of layer 1 reads, “layer 1” what it returns." if sublayers else "")
-    )
-    if found.tokens:
-        blocks.figure(parting.parting(found), "bertlens-layers", found.to_frame(), numbers=SIZES)
-        st.caption(
-            "The two rows as they stood in the forward pass: the length of every token's vector after every attention and "
-            "every layer, on one scale. A token of both rows has one column, and where a row has no such token it is empty; "
-            "hatched is padding."
-        )
-        blocks.figure(parting.sides(found), "bertlens-sides", found.sides_to_frame())
-
-
 def sweep(given: Page, text: int, candidate: Condition, readout: Readout) -> None:
     from bertlens.show import figures
 
     st.markdown("**What does the padded length do?**")
     found = questions.sweep(given, text, candidate, readout)
     st.markdown(blocks.plain(found.sentence))
-    frame = found.to_frame()
-    blocks.figure(figures.padding_sweep(found), "bertlens-padding", frame, numbers=tuple(frame.columns[1:]))
+    frame, numbers = found.to_frame(), tuple(found.to_frame().columns[1:])
+    blocks.figure(figures.padding_sweep(found), "bertlens-padding", frame, words=found.sentence, numbers=numbers)
 
 
 def python(given: Page, reference: Condition, candidate: Condition, readout: Readout) -> None:

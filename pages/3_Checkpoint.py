@@ -5,6 +5,8 @@ import streamlit as st
 from ui import address, blocks, questions
 from ui.frame import Page, section, show
 
+WEIGHTS = "bertlens-weights"
+
 
 def repair(given: Page, finding) -> None:
     from bertlens.remedies.repair import repairable
@@ -39,17 +41,14 @@ def weights(given: Page, checkup) -> None:
         "Each sign is one module, judged from its own numbers. Click one, or choose it below, to see its spectrum. "
         "How the states are found, and how often they are wrong: `docs/untrained-weights.md`."
     )
-    picture = checkpoint.weight_map(checkup)
-    options = {"on_select": pick, "selection_mode": "points", "config": {"displaylogo": False}}
-    st.plotly_chart(picture, key="figure_weights", **options)
-    with st.expander("The same as a table", icon=":material/table:"):
-        blocks.table(checkpoint.modules(checkup), "bertlens-weights", document=checkup)
+    picture, frame, words = checkpoint.weight_map(checkup), checkpoint.modules(checkup), checkpoint.states(checkup)
+    blocks.figure(picture, WEIGHTS, frame, words=words, document=checkup, on_click=pick)
     with section():
         spectrum(given, checkup)
 
 
 def pick() -> None:
-    points = st.session_state["figure_weights"]["selection"]["points"]
+    points = st.session_state[f"figure_{WEIGHTS}"]["selection"]["points"]
     if points:
         address.change(module=str(points[0]["customdata"][0]))
 
@@ -69,7 +68,7 @@ def spectrum(given: Page, checkup) -> None:
         st.caption(blocks.plain(f"{asked}: {known[0].reason if known else 'no such weight in this checkpoint.'}"))
     found = questions.weight_matrix(given, chosen)
     st.markdown(blocks.plain(found.sentence))
-    blocks.figure(checkpoint.spectrum(found), "bertlens-spectrum", found.to_frame())
+    blocks.figure(checkpoint.spectrum(found), "bertlens-spectrum", found.to_frame(), words=found.sentence)
 
 
 def drawable(module) -> bool:

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bertlens.errors import BertlensError
-from bertlens.run.texts import Texts, as_texts, from_lines, read_texts
+from bertlens.run.texts import Texts, as_texts, candidates, columns, from_lines, read_texts, split_pairs, texts_of
 
 TEXTS = ("First, with a comma.", 'second "quoted"', "третий 🙂", "NA", "1234")
 OTHERS = ("a", "b\tc", "d", "e", "f")
@@ -120,8 +120,12 @@ def test_byte_order_mark_and_windows_lines(tmp_path: Path, name: str, content: s
         ("a.parquet", b"", "got a broken .parquet file"),
         ("a.jsonl", b'{"text": "a"}\n\n\nnope\n', "cannot read line 4 of .*; got no JSON"),
         ("a.jsonl", b"", "got no columns"),
-        ("a.jsonl", b'{"text": "a"}\n{"txt": "b"}\n', "cannot use text 1; got NoneType None; expected a string"),
-        ("a.jsonl", b'{"text": 5}\n', "cannot use text 0; got int 5; expected a string"),
+        (
+            "a.jsonl",
+            b'{"text": "a"}\n{"txt": "b"}\n',
+            "the column 'text' of .*; got no value in row 1; expected a string in every row",
+        ),
+        ("a.jsonl", b'{"text": 5}\n', "the column 'text' of .*; got int 5 in row 0; expected a string"),
         ("a.jsonl", b'{"text": "\\ud83d"}\n', "half a character .the lone surrogate U.D83D. at character 0"),
     ],
 )
@@ -207,3 +211,60 @@ def test_line_n_is_text_n(tmp_path: Path, texts: list[str]) -> None:
     if texts[0].startswith("\ufeff"):
         texts[0] = texts[0][1:]
     assert read_texts(path) == tuple(texts)
+
+
+def test_the_columns_of_a_file_are_what_is_read_from_it(written: Callable[..., Path]) -> None:
+    path = written(id=("1", "2", "3", "4", "5"), text=TEXTS, other=OTHERS)
+    table = columns(path)
+    assert {name: tuple(values) for name, values in table.items()} == {
+        "id": ("1", "2", "3", "4", "5"),
+        "text": TEXTS,
+        "other": OTHERS,
+    }
+    assert texts_of(table, "other", where="it") == read_texts(path, column="other") == OTHERS
+    assert texts_of(table, "text", "other", where="it") == read_texts(path, column="text", pair_column="other")
+
+
+def test_lines_are_one_column(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one\n\ntwo\n")
+    assert columns(tmp_path / "a.txt") == {"text": ["one", "", "two"]}
+
+
+@pytest.mark.parametrize(
+    ("table", "likely"),
+    [
+        ({"id": ["1", "2"], "b": ["x", ""], "sentence": ["y", "z"], "text": ["v", "w"]}, ("text", "sentence", "b")),
+        ({"n": [1, 2], "x": [None, "one"]}, ("x",)),
+        ({"n": ["1", "-2e3"], "empty": ["", " "]}, ("n", "empty")),  # no words at all: numbers may be the texts
+        ({"text": ["1", "2"], "b": ["word", "3"]}, ("b",)),
+        ({"n": [1, 2.5], "m": [None, None], "list": [["a"], ["b"]]}, ()),
+        ({}, ()),
+    ],
+)
+def test_columns_that_may_hold_the_texts(table: dict[str, list[Any]], likely: tuple[str, ...]) -> None:
+    assert candidates(table) == likely
+
+
+@pytest.mark.parametrize(
+    ("values", "got"),
+    [
+        (["a", None], "no value in row 1"),
+        (["a", pd.NA], "no value in row 1"),
+        ([1.5, 2.0], "float 1.5 in row 0"),
+        ([float("nan"), 2.0], "no value in row 0"),
+    ],
+)
+def test_a_row_without_a_string_is_named(tmp_path: Path, values: list[Any], got: str) -> None:
+    path = tmp_path / "a.parquet"
+    pd.DataFrame({"x": values, "y": ["b", "c"]}).to_parquet(path)
+    with pytest.raises(
+        BertlensError, match=f"cannot use the column 'x' of .*a.parquet; got {got}; expected a string in every row"
+    ):
+        read_texts(path, column="x")
+    assert read_texts(path, column="y") == ("b", "c")
+
+
+def test_lines_of_pairs() -> None:
+    assert split_pairs(["a ||| b", "c\td"]) == (("a", "b"), ("c", "d"))
+    with pytest.raises(BertlensError, match="line 1 as a pair; got 1 sentence"):
+        split_pairs(["alone"])

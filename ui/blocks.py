@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pandas as pd
 import streamlit as st
 
+from ui import pictures
+
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
@@ -120,14 +122,18 @@ def findings(found: Sequence[Finding], carry_out: Callable[[Finding], None] | No
 
 def table(frame: pd.DataFrame, name: str, *, numbers: Sequence[str] = (), document: Result | None = None) -> None:
     """A table with its downloads; `numbers` are shown in scientific notation, `document` is the whole result as JSON."""
-    columns: dict[str, Any] = {name: st.column_config.NumberColumn(format="%.2e") for name in numbers if name in frame}
-    if "words" in frame:
-        columns["words"] = st.column_config.TextColumn(width="medium")
-    st.dataframe(frame, hide_index=True, column_config=columns, key=f"table_{name}")
+    _grid(frame, name, numbers)
     with st.container(horizontal=True):
         download("Table (CSV)", f"{name}.csv", lambda: frame.to_csv(index=False), "text/csv")
         if document is not None:
             whole(f"{name}.json", document)
+
+
+def _grid(frame: pd.DataFrame, name: str, numbers: Sequence[str]) -> None:
+    columns: dict[str, Any] = {name: st.column_config.NumberColumn(format="%.2e") for name in numbers if name in frame}
+    if "words" in frame:
+        columns["words"] = st.column_config.TextColumn(width="medium")
+    st.dataframe(frame, hide_index=True, column_config=columns, key=f"table_{name}")
 
 
 def whole(file: str, result: Result) -> None:
@@ -135,16 +141,48 @@ def whole(file: str, result: Result) -> None:
     download("Everything (JSON)", file, lambda: json.dumps(result.to_dict(), indent=1), "application/json")
 
 
-def figure(picture: Figure, name: str, frame: pd.DataFrame, *, numbers: Sequence[str] = ()) -> None:
-    """A picture with the table it was drawn from, and both to download."""
-    st.plotly_chart(picture, key=f"figure_{name}", config={"displaylogo": False, "toImageButtonOptions": {"filename": name}})
-    with st.expander("The same as a table", icon=":material/table:"):
-        table(frame, name, numbers=numbers)
+def figure(
+    picture: Figure,
+    name: str,
+    frame: pd.DataFrame,
+    *,
+    words: str,
+    numbers: Sequence[str] = (),
+    document: Result | None = None,
+    tabled: bool = True,
+    zoom: bool = True,
+    on_click: Callable[[], None] | None = None,
+) -> None:
+    """A picture, its downloads (CSV, PNG, SVG, HTML) in one row, and the table it was drawn from.
+
+    Parameters
+    ----------
+    words : what the picture says in a sentence, for who does not see it; it stands in the HTML file as well.
+    tabled : False where the table stands elsewhere on the page.
+    zoom : False for a drawing in which there is nothing to zoom into.
+    on_click : called when a point was clicked; the points are in the session under `figure_{name}`.
+    """
+    from bertlens.show.standalone import standalone
+
+    key, row = f"figure_{name}", f"downloads_{name}"
+    config = {"displaylogo": False, "displayModeBar": "hover" if zoom else False, "toImageButtonOptions": {"filename": name}}
+    clicks: dict[str, Any] = {} if on_click is None else {"on_select": on_click, "selection_mode": "points"}
+    st.plotly_chart(picture, key=key, config=config, alt=words, **clicks)
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key=row):
+        st.markdown(":material/download:", width="content")
+        download("CSV", f"{name}.csv", lambda: frame.to_csv(index=False), "text/csv", icon=None)
+        pictures.buttons(key, row, name=name, words=words)
+        download("HTML", f"{name}.html", lambda: standalone(picture, name, words), "text/html", icon=None)
+        if document is not None:
+            whole(f"{name}.json", document)
+    if tabled:
+        with st.expander("The same as a table", icon=":material/table:"):
+            _grid(frame, name, numbers)
 
 
-def download(label: str, file: str, make: Callable[[], str], kind: str) -> None:
+def download(label: str, file: str, make: Callable[[], str], kind: str, *, icon: str | None = ":material/download:") -> None:
     """A download whose content is made on the click."""
-    st.download_button(label, make, file_name=file, mime=kind, on_click="ignore", icon=":material/download:", key=f"get_{file}")
+    st.download_button(label, make, file_name=file, mime=kind, on_click="ignore", icon=icon, key=f"get_{file}")
 
 
 def command(checkpoint: str, reference: object, candidate: object, readout: object) -> str:

@@ -13,9 +13,12 @@ from ui.examples import EXAMPLES
 from ui.frame import Page
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from bertlens.judge.expression.explained import Explained
     from bertlens.judge.findings import Finding
     from bertlens.read.capture import Capture
+    from bertlens.read.expression.explanation import Step
     from bertlens.show.held import Held
 
 MOST_UNDONE = 20
@@ -147,21 +150,27 @@ def _result(found: Explained, capture: Capture) -> None:
         where = f"; it comes from {blocks.plain(sources)}" if sources else ""
         right.caption(f"No cell of the hidden states is in it{where}.")
         return
+    frame = cells.cells_frame(lit)
     with right:
-        st.plotly_chart(cube.cube(lit), key="figure_cube", config={"displayModeBar": False})
+        _cube(lit, "bertlens-cube", step, frame)
         if failure is not None:
             st.caption("What was there before it stopped.")
         _caption(lit, cube.left_out(lit))
-    _strips(lit, "bertlens-cells")
+    _strips(lit, "bertlens-cells", step, frame)
     _caption(lit, cells.left_out(lit))
 
 
-def _strips(lit: Held, name: str) -> None:
+def _cube(lit: Held, name: str, step: Step, frame: DataFrame) -> None:
+    """The block; its table is that of the strips below it."""
+    from bertlens.show import cube
+
+    blocks.figure(cube.cube(lit), name, frame, words=f"The cells as a block: {step.words}.", tabled=False, zoom=False)
+
+
+def _strips(lit: Held, name: str, step: Step, frame: DataFrame) -> None:
     from bertlens.show import cells
 
-    st.plotly_chart(cells.cells(lit), key=f"figure_{name}", config={"displayModeBar": False})
-    with st.expander("The cells as a table", icon=":material/table:"):
-        blocks.table(cells.cells_frame(lit), name)
+    blocks.figure(cells.cells(lit), name, frame, words=f"The cells token by token: {step.words}.", zoom=False)
 
 
 def _caption(lit: Held, left_out: str) -> None:
@@ -227,9 +236,10 @@ def _steps(found: Explained, capture: Capture) -> None:
         st.code(step.expression, language="python", wrap_lines=True)
         st.markdown(f"**{_shaped(step.axes, step.shape)}.** {blocks.plain(step.words)}")
         if lit.cells.any():
-            st.plotly_chart(cube.cube(lit), key="figure_step_cube", config={"displayModeBar": False})
+            cell_by_cell = cells.cells_frame(lit)
+            _cube(lit, "bertlens-step-cube", step, cell_by_cell)
             _caption(lit, cube.left_out(lit))
-            _strips(lit, "bertlens-step-cells")
+            _strips(lit, "bertlens-step-cells", step, cell_by_cell)
             _caption(lit, cells.left_out(lit))
 
 
@@ -247,19 +257,17 @@ def _values(found: Explained, capture: Capture) -> None:
     if not array.size:
         st.caption("There is no value in it: an axis has length 0.")
         return
-    picture = values.values(found.trace, capture)
+    picture, frame = values.values(found.trace, capture), values.value_frame(found.trace, capture)
     if picture is not None:
-        st.plotly_chart(picture, key="figure_values", config={"displaylogo": False})
+        blocks.figure(picture, "bertlens-values", frame, words=values.range_of(array), tabled=False)
     if left := values.left_out(found.trace):
         st.caption(blocks.plain(left))
-    frame = values.value_frame(found.trace, capture)
     with st.expander("The values as a table", icon=":material/table:"):
         st.dataframe(frame.head(MOST_SHOWN), hide_index=True, key="table_values")
         rows = array.size // array.shape[-1] if array.ndim > 1 else len(array)
         if rows > MOST_SHOWN:
             kept = f", the download {len(frame):,}" if len(frame) < rows else ""
             st.caption(f"The table shows the first {MOST_SHOWN} of {rows:,} rows{kept}.")
-    blocks.download("Values (CSV)", "bertlens-values.csv", lambda: frame.to_csv(index=False), "text/csv")
 
 
 def _shaped(axes: tuple[str, ...], shape: tuple[int, ...]) -> str:

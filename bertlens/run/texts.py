@@ -16,6 +16,9 @@ Text = str | tuple[str, str]
 Texts = tuple[Text, ...]
 
 FORMATS = (".txt", ".csv", ".tsv", ".jsonl", ".parquet")
+KNOWN = ("text", "sentence")
+"""Names of a column that holds the texts, where nobody says which it is."""
+
 PAIR_MARK = "|||"
 """Between the two sentences of a pair on one line, with or without spaces around it; a tab serves as well."""
 
@@ -86,7 +89,12 @@ def from_lines(lines: str, *, pairs: bool = False) -> Texts:
     With `pairs`, each line holds two sentences with `|||` or a tab between them.
     """
     kept = [line.rstrip("\r") for line in lines.split("\n") if line.strip()]
-    return as_texts([_pair(index, line) for index, line in enumerate(kept)] if pairs else kept)
+    return split_pairs(kept) if pairs else as_texts(kept)
+
+
+def split_pairs(lines: Sequence[str]) -> Texts:
+    """Pairs of sentences from lines with `|||` or a tab between the two."""
+    return as_texts([_pair(index, line) for index, line in enumerate(lines)])
 
 
 def _pair(index: int, line: str) -> tuple[str, str]:
@@ -111,6 +119,16 @@ def read_texts(path: str | Path, *, column: str | None = None, pair_column: str 
 
     An empty line inside a .txt file is an empty text, so that line n stays text n - 1.
     """
+    if Path(path).suffix.lower() == ".txt" and (column or pair_column):
+        raise BertlensError(f"cannot take a column of {path}", got="a .txt file", do="leave --column out")
+    return texts_of(columns(path), column, pair_column, where=str(path))
+
+
+def columns(path: str | Path) -> dict[str, list[Any]]:
+    """The columns of a file of texts by name, one value a row as it stands there; the lines of a .txt are one, called `text`.
+
+    A value that is missing is None; in .csv and .tsv everything is a string, and what is missing an empty one.
+    """
     path = Path(path)
     suffix = path.suffix.lower()
     if not path.is_file():
@@ -119,20 +137,47 @@ def read_texts(path: str | Path, *, column: str | None = None, pair_column: str 
         raise BertlensError(f"cannot read the texts from {path}", got=f"'{suffix}'", expected=" / ".join(FORMATS))
     try:
         if suffix == ".txt":
-            if column or pair_column:
-                raise BertlensError(f"cannot take a column of {path}", got="a .txt file", do="leave --column out")
-            return as_texts(path.read_text("utf-8-sig").removesuffix("\n").split("\n"))
-        table = _table(path, suffix)
+            return {"text": path.read_text("utf-8-sig").removesuffix("\n").split("\n")}
+        return _table(path, suffix)
     except UnicodeDecodeError as error:
         raise BertlensError(
             f"cannot read the texts from {path}",
             got=f"bytes that are not UTF-8 at {error.start}",
             do="save the file as UTF-8",
         ) from None
-    first = _column(path, table, column)
+
+
+def candidates(table: Mapping[str, Sequence[Any]]) -> tuple[str, ...]:
+    """Names of the columns that may hold the texts, the likeliest first: `text`, `sentence`, then as they stand in the file.
+
+    A column without a string is left out, and so is one of numbers written out where another has words.
+    """
+    strings = {name: [value for value in values if isinstance(value, str)] for name, values in table.items()}
+    words = [name for name, found in strings.items() if not all(map(_number, found))]
+    likely = words or [name for name, found in strings.items() if found]
+    return tuple(sorted(likely, key=lambda name: KNOWN.index(name) if name in KNOWN else len(KNOWN)))
+
+
+def _number(text: str) -> bool:
+    """Whether it is written as a number, or blank."""
+    try:
+        float(text or 0)
+    except ValueError:
+        return not text.strip()
+    return True
+
+
+def texts_of(
+    table: Mapping[str, Sequence[Any]], column: str | None = None, pair_column: str | None = None, *, where: str
+) -> Texts:
+    """The texts of one column, or with `pair_column` the pairs of two; `where` says in errors which file it was.
+
+    Without `column`, one named `text` or `sentence` is used, or the only one there is.
+    """
+    first = _column(where, table, column)
     if pair_column is None:
         return as_texts(first)
-    return as_texts(list(zip(first, _column(path, table, pair_column), strict=True)))
+    return as_texts(list(zip(first, _column(where, table, pair_column), strict=True)))
 
 
 def _table(path: Path, suffix: str) -> dict[str, list[Any]]:
@@ -159,7 +204,7 @@ def _table(path: Path, suffix: str) -> dict[str, list[Any]]:
             got=f"lines with more fields than the {len(frame.columns)} of the header",
             expected=f"texts with a {'comma' if suffix == '.csv' else 'tab'} in them in double quotes",
         )
-    return {str(name): frame[name].tolist() for name in frame.columns}
+    return {str(name): frame[name].astype(object).where(frame[name].notna(), None).tolist() for name in frame.columns}
 
 
 def _json_lines(path: Path) -> dict[str, list[Any]]:
@@ -176,16 +221,22 @@ def _json_lines(path: Path) -> dict[str, list[Any]]:
     return columns
 
 
-def _column(path: Path, table: dict[str, list[Any]], name: str | None) -> list[Any]:
+def _column(where: str, table: Mapping[str, Sequence[Any]], name: str | None) -> Sequence[str]:
     if name is None:
-        name = next((known for known in ("text", "sentence") if known in table), None)
+        name = next((known for known in KNOWN if known in table), None)
     if name is None and len(table) == 1:
         name = next(iter(table))
     if name is None or name not in table:
         raise BertlensError(
-            f"cannot find the texts in {path}",
+            f"cannot find the texts in {where}",
             got="the columns " + ", ".join(map(str, table)) if table else "no columns",
             expected=f"'{name}'" if name else "one called text",
             do="name the column with --column",
         )
+    for row, value in enumerate(table[name]):
+        if not isinstance(value, str):
+            got = f"no value in row {row}" if value is None else f"{_short(value)} in row {row}"
+            raise BertlensError(
+                f"cannot use the column '{name}' of {where}", got=got, expected="a string in every row, counted from 0"
+            )
     return table[name]

@@ -25,6 +25,9 @@ LOOK = {
 OUTSIDE = "outside"
 """The column of modules that belong to no numbered layer."""
 
+MOST_NAMED = 4
+"""Modules of a state that are called by name in a sentence."""
+
 
 def weight_map(checkup: Checkup) -> go.Figure:
     """Every module as a sign: layers from left to right, places in a layer from top to bottom, in the order of the pass."""
@@ -54,6 +57,17 @@ def weight_map(checkup: Checkup) -> go.Figure:
     height = 130 + 25 * len(places)
     figure.update_layout(height=height, margin={"l": 10, "r": 10, "t": 40, "b": 10}, legend=legend, hovermode="closest")
     return figure
+
+
+def states(checkup: Checkup) -> str:
+    """The map in a sentence: how many modules are in each state, and which are in another than `trained`."""
+    told = []
+    for state in STATES:
+        names = [module.name for module in checkup.modules if module.state == state]
+        if names:
+            few = f" ({', '.join(names)})" if state != "trained" and len(names) <= MOST_NAMED else ""
+            told.append(f"{len(names)} {state}{few}")
+    return f"{len(checkup.modules)} modules by layer and place: {', '.join(told)}."
 
 
 def _column(module: Module) -> str:

@@ -156,6 +156,14 @@ def left_out(trace: Trace) -> str:
     return f"{line[0].upper()}{line[1:]}." if line else ""
 
 
+def range_of(array: np.ndarray) -> str:
+    """The values in a sentence: how many there are, and between which two they lie."""
+    finite, shape = array[np.isfinite(array)], " × ".join(map(str, array.shape))
+    if not finite.size:
+        return f"{shape} values, none of them finite."
+    return f"{shape} values between {finite.min():.4g} and {finite.max():.4g}."
+
+
 def bound_of(array: np.ndarray) -> float:
     """Where colours end on both sides of zero: at the largest size, or where single outliers would bleach the rest."""
     sizes = np.abs(array[np.isfinite(array)].astype(float))
