@@ -63,13 +63,13 @@ def _results() -> Shelf:
 
 
 @st.cache_resource(show_spinner=False)
-def _captures() -> Shelf:
-    return Shelf(2)
+def _large() -> Shelf:
+    return Shelf(8)
 
 
 @st.cache_resource(show_spinner=False)
-def _explanations() -> Shelf:
-    return Shelf(8)
+def _huge() -> Shelf:
+    return Shelf(2)
 
 
 def checkpoint(name: str, progress: Progress) -> Checkpoint:
@@ -88,14 +88,14 @@ def result(name: str, values: Hashable, make: Callable[[], T]) -> T:
     return _results().get((name, _stamp(name), values), make)
 
 
-def capture(name: str, values: Hashable, make: Callable[[], T]) -> T:
-    """All outputs of one forward pass; they are large, so only the last two are kept."""
-    return _captures().get((name, _stamp(name), values), make)
+def large(name: str, values: Hashable, make: Callable[[], T]) -> T:
+    """A result of tens of megabytes, such as every state of one text; only the last few are kept."""
+    return _large().get((name, _stamp(name), values), make)
 
 
-def explanation(name: str, values: Hashable, make: Callable[[], T]) -> T:
-    """An expression evaluated on a capture; its value may be as large as that, so only the last few are kept."""
-    return _explanations().get((name, _stamp(name), values), make)
+def huge(name: str, values: Hashable, make: Callable[[], T]) -> T:
+    """A result of up to some hundred megabytes, such as all outputs of a forward pass; only the last two are kept."""
+    return _huge().get((name, _stamp(name), values), make)
 
 
 def _stamp(name: str) -> Hashable:

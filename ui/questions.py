@@ -12,6 +12,10 @@ from ui.frame import Page, Stopped
 from ui.progress import working
 
 if TYPE_CHECKING:
+    from bertlens.judge.layers import Layers
+    from bertlens.judge.pooling import Poolings
+    from bertlens.judge.token_layers import TokenLayers
+
     from bertlens.judge.checkpoint.checkup import Checkup
     from bertlens.judge.comparison import Comparison
     from bertlens.judge.expression.explained import Explained
@@ -90,7 +94,7 @@ def capture(page: Page, condition: Condition) -> Capture:
     def make(progress: Progress) -> Capture:
         return diagnose.capture(checkpoint, page.texts, condition=condition)
 
-    return _asked(page, "Running the model", ("capture", page.texts, condition), make, memory.capture)
+    return _asked(page, "Running the model", ("capture", page.texts, condition), make, memory.huge)
 
 
 def explain(page: Page, expression: str, condition: Condition) -> Explained:
@@ -99,7 +103,7 @@ def explain(page: Page, expression: str, condition: Condition) -> Explained:
 
     outputs = capture(page, condition)
     values = ("explain", page.texts, condition, expression)
-    return _asked(page, "Evaluating", values, lambda progress: diagnose.explain(expression, outputs), memory.explanation)
+    return _asked(page, "Evaluating", values, lambda progress: diagnose.explain(expression, outputs), memory.large)
 
 
 def index_or_slice(page: Page, texts: Texts, text: int, padding: str | int) -> Rows:
@@ -113,6 +117,43 @@ def index_or_slice(page: Page, texts: Texts, text: int, padding: str | int) -> R
         ("index", texts, text, padding),
         lambda progress: diagnose.index_or_slice(checkpoint, texts, text, padding=padding, progress=progress),
     )
+
+
+def layers(page: Page) -> Layers:
+    """Every hidden state of the texts, measured in one pass; what is drawn from it runs nothing."""
+    from bertlens import diagnose
+
+    checkpoint = page.checkpoint()
+
+    def make(progress: Progress) -> Layers:
+        return diagnose.layers(checkpoint, page.texts, progress=progress)
+
+    return _asked(page, f"Reading every layer of {len(page.texts):,} texts", ("layers", page.texts), make, memory.huge)
+
+
+def token_path(page: Page, text: int, condition: Condition) -> TokenLayers:
+    """One text in every hidden state, token by token."""
+    from bertlens import diagnose
+
+    checkpoint = page.checkpoint()
+
+    def make(progress: Progress) -> TokenLayers:
+        return diagnose.token_path(checkpoint, page.texts, text, condition=condition)
+
+    return _asked(page, "Reading one text", ("tokens", page.texts, text, condition), make, memory.large)
+
+
+def pooling(page: Page, condition: Condition, readouts: tuple[str, ...]) -> Poolings:
+    """Every readout of the texts from one pass."""
+    from bertlens import diagnose
+
+    checkpoint = page.checkpoint()
+
+    def make(progress: Progress) -> Poolings:
+        return diagnose.pooling(checkpoint, page.texts, condition=condition, readouts=readouts or None, progress=progress)
+
+    values = ("pooling", page.texts, condition, readouts)
+    return _asked(page, f"Pooling {len(page.texts):,} texts", values, make, memory.huge)
 
 
 def check(page: Page) -> Checkup:

@@ -55,7 +55,8 @@ class SampleReader:
         ).reshape(-1, 3)
         self._of = len(places)
         if len(places) > tokens:
-            places = places[np.sort(np.random.default_rng(0).choice(len(places), tokens, replace=False))]
+            drawn = torch.randperm(len(places), generator=torch.Generator().manual_seed(0))[:tokens]
+            places = places[np.sort(drawn.numpy())]
         self._places = places
         self._values: np.ndarray | None = None
 
