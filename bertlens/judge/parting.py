@@ -105,10 +105,9 @@ def part(text: int, reference: States, candidate: States, tokenizer: Any, *, flo
     scale = np.array([np.abs(values).max(initial=0.0) for values in finite])
     bound = BOUND * EPS["float64"] * scale if float64 else np.zeros(depth)
     tokens = tokenizer.convert_ids_to_tokens([reference.ids[at] for at in left])
-    names = ("embeddings", *(f"layer {layer}" for layer in range(1, depth)))
     left_out = len(reference.ids) + len(candidate.ids) - 2 * len(pairs)
     padding = (reference.padding, candidate.padding)
-    return Parting(text, tuple(map(str, tokens)), names, gap, bound, padding, left_out, float64)
+    return Parting(text, tuple(map(str, tokens)), reference.names[:depth], gap, bound, padding, left_out, float64)
 
 
 def _aligned(a: tuple[int, ...], b: tuple[int, ...]) -> list[tuple[int, int]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from bertlens.read.survey import same_numbers, state_names
 from bertlens.run.inputs import Batch, Inputs
 from bertlens.run.outputs import forward
 
@@ -19,13 +20,20 @@ class States:
     Attributes
     ----------
     ids : (tokens,) token ids of the row without its padding.
-    values : (layers + 1, tokens, hidden); 0 is the embeddings, n the output of layer n.
+    values : (states, tokens, hidden); 0 is the embeddings, n the output of layer n.
     padding : how many padding tokens the row had besides.
+    tied : whether the last of them is last_hidden_state; where not, last_hidden_state follows it.
     """
 
     ids: tuple[int, ...]
     values: np.ndarray
     padding: int
+    tied: bool = True
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What the states are called."""
+        return state_names(len(self.values) - (1 if self.tied else 2), tied=self.tied)
 
 
 def states_of(inputs: Inputs, text: int, *, dtype: str | None = None, seed: int = 0) -> States:
@@ -37,10 +45,12 @@ def states_of(inputs: Inputs, text: int, *, dtype: str | None = None, seed: int 
         outputs = next(one)
     batch = outputs.batch
     kept = _row(batch, text, batch.real).bool()
-    layers = [_row(batch, text, outputs.hidden_states[layer])[kept] for layer in range(depth + 1)]
-    wide = torch.stack(layers).to("cpu", torch.float64 if dtype == "float64" else torch.float32)
+    states = [outputs.hidden_states[layer] for layer in range(depth + 1)]
+    tied = same_numbers(states[-1], outputs.last_hidden_state)
+    rows = [_row(batch, text, state)[kept] for state in (states if tied else [*states, outputs.last_hidden_state])]
+    wide = torch.stack(rows).to("cpu", torch.float64 if dtype == "float64" else torch.float32)
     ids = _row(batch, text, batch.tensors["input_ids"])[kept]
-    return States(tuple(ids.tolist()), wide.numpy(), int((~kept).sum()))
+    return States(tuple(ids.tolist()), wide.numpy(), int((~kept).sum()), tied)
 
 
 def _row(batch: Batch, text: int, tensor: torch.Tensor) -> torch.Tensor:
