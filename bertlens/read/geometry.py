@@ -76,7 +76,8 @@ def directions(vectors: np.ndarray) -> np.ndarray:
     """(…, hidden) divided by their lengths, in float64; a vector of zeros, or of nothing but rounding, stays zero."""
     wide = vectors.astype(np.float64)
     lengths = np.linalg.norm(wide, axis=-1, keepdims=True)
-    return np.divide(wide, lengths, out=np.zeros_like(wide), where=lengths > 1e-12 * lengths.max(initial=0.0))
+    units: np.ndarray = np.divide(wide, lengths, out=np.zeros_like(wide), where=lengths > 1e-12 * lengths.max(initial=0.0))
+    return units
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,10 +95,11 @@ class Outliers:
 
     @property
     def z(self) -> np.ndarray:
-        """(states, hidden) the magnitude in standard deviations of all units' magnitudes from their mean; 0 where all agree."""
+        """(states, hidden) how many standard deviations of all units' magnitudes each lies above their mean; 0 if all agree."""
         spread = self.magnitude.std(1, keepdims=True)
         apart = self.magnitude - self.magnitude.mean(1, keepdims=True)
-        return np.divide(apart, spread, out=np.zeros_like(apart), where=spread > 0)
+        z: np.ndarray = np.divide(apart, spread, out=np.zeros_like(apart), where=spread > 0)
+        return z
 
     def shares(self, state: int) -> np.ndarray:
         """(hidden,) the part of the mean cosine that each unit makes; NaN where the mean cosine is not above zero.
@@ -112,7 +114,7 @@ class Outliers:
         return tuple(int(unit) for unit in np.argsort(-self.contributions[state], kind="stable")[:count])
 
     def making(self, state: int, part: float = 0.5) -> tuple[tuple[int, ...], float]:
-        """The fewest units that together make this part of the mean cosine, and what they make; none where it is not above 0."""
+        """The fewest units that make this part of the mean cosine, and what they make; none where that is not above 0."""
         shares = self.shares(state)
         if not np.isfinite(shares).all():
             return (), float("nan")
@@ -168,15 +170,15 @@ def cka(values: np.ndarray, *, debiased: bool = False) -> np.ndarray:
     products = grams @ grams.T
     lengths = np.sqrt(np.diag(products))
     scale = np.outer(lengths, lengths)
-    return np.divide(products, scale, out=np.full_like(products, np.nan), where=scale > 0)
+    alike: np.ndarray = np.divide(products, scale, out=np.full_like(products, np.nan), where=scale > 0)
+    return alike
 
 
 def _centred_gram(state: np.ndarray, *, debiased: bool) -> np.ndarray:
     """The Gram matrix, centred in both directions; debiased it is U-centred, whose products are Song's HSIC times n(n-3)."""
     wide = state.astype(np.float64)
     wide = wide - wide.mean(0)  # changes neither form, and keeps digits
-    largest = np.abs(state).max()
-    if np.abs(wide).max() <= 1e-12 * largest:  # what the mean leaves of equal vectors is rounding
+    if np.abs(wide).max() <= 1e-12 * np.abs(state).max():  # what the mean leaves of equal vectors is rounding
         return np.zeros((len(wide), len(wide)))
     gram: np.ndarray = wide @ wide.T
     gram /= np.trace(gram)
@@ -234,8 +236,8 @@ def trail(vectors: np.ndarray) -> Trail:
 def similarity(vectors: np.ndarray) -> np.ndarray:
     """Cosine between every two texts in every state: (states, texts, texts), from (states, texts, hidden)."""
     units = directions(vectors)
-    found: np.ndarray = units @ units.swapaxes(1, 2)
-    return np.clip(found, -1, 1)
+    found: np.ndarray = np.clip(units @ units.swapaxes(1, 2), -1, 1)
+    return found
 
 
 def pairs_of(matrices: np.ndarray) -> dict[str, np.ndarray]:
