@@ -91,6 +91,13 @@ class Parting:
             ]
         )
 
+    def by_layer(self) -> pd.DataFrame:
+        """One line per layer: the largest difference over the tokens, and what rounding explains."""
+        import pandas as pd
+
+        largest = self.max_abs.max(1, initial=0.0)
+        return pd.DataFrame({"layer": self.layers, "max_abs": largest, "bound": self.bound})
+
 
 def part(text: int, reference: States, candidate: States, tokenizer: Any, *, float64: bool) -> Parting:
     """Align the real tokens of two runs by what they are (never by position) and measure every layer."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from bertlens.errors import BertlensError
 from bertlens.read.geometry import Trail, pairs_of, similarity, trail
 from bertlens.read.pooled import Pooled
 from bertlens.read.readout import Readout
@@ -73,6 +72,14 @@ class Course:
         where = {"state": np.repeat(self.states, texts), "text": np.tile(np.arange(texts), states)}
         return pd.DataFrame(where | {name: self.measures[name].ravel() for name in MEASURES})
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON: the line of each state."""
+        frame = self.to_frame()
+        lines = [
+            {str(key): None if value != value else value for key, value in line.items()} for line in frame.to_dict("records")
+        ]
+        return {"readout": self.readout, "texts": self.vectors.shape[1], "states": lines}
+
 
 def course(pooled: Pooled, readout: str | Readout) -> Course:
     """The course of a pooling through the states; nothing is run.
@@ -82,15 +89,7 @@ def course(pooled: Pooled, readout: str | Readout) -> Course:
     BertlensError
         For a readout that names layers, for the pooler (it reads one state), or for a pooling that was not gathered.
     """
-    chosen = Readout.parse(readout)
-    if chosen.layers != "-1" or chosen.pooling == "pooler":
-        got = "pooler_output, which reads the last state alone" if chosen.pooling == "pooler" else f"layers {chosen.layers}"
-        raise BertlensError(
-            f"cannot follow {chosen} through the layers",
-            got=got,
-            expected="a pooling without layers",
-            do="read cls or mean" if chosen.pooling == "pooler" else f"write {chosen.pooling}",
-        )
+    chosen = Readout.parse(readout).in_every_layer()
     pooled.vectors(Readout(chosen.pooling))  # says which poolings there are
     vectors = pooled.values[chosen.pooling]
     if chosen.l2:
