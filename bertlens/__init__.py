@@ -12,7 +12,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bertlens.diagnose import capture, check, compare, explain, index_or_slice, padding_sweep, shapes, where_they_part
+    from bertlens.diagnose import (
+        capture,
+        check,
+        compare,
+        explain,
+        index_or_slice,
+        layers,
+        padding_sweep,
+        shapes,
+        token_path,
+        where_they_part,
+    )
     from bertlens.errors import BertlensError
     from bertlens.read.readout import Readout
     from bertlens.run.checkpoint import Checkpoint, load
@@ -30,11 +41,13 @@ __all__ = [
     "compare",
     "explain",
     "index_or_slice",
+    "layers",
     "load",
     "padding_sweep",
     "read_texts",
     "repair",
     "shapes",
+    "token_path",
     "weight_matrix",
     "where_they_part",
 ]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bertlens.diagnose_layers import layers as layers
+from bertlens.diagnose_layers import token_path as token_path
 from bertlens.errors import BertlensError
 from bertlens.judge import findings as found
 from bertlens.judge.causes import Explanation
@@ -38,7 +40,7 @@ from bertlens.run.dossier import compile_
 from bertlens.run.environment import environment
 from bertlens.run.inputs import prepare
 from bertlens.run.progress import Progress, silent
-from bertlens.run.texts import as_texts
+from bertlens.run.texts import as_texts, check_index
 
 if TYPE_CHECKING:
     from bertlens.run.checkpoint import Checkpoint
@@ -219,7 +221,7 @@ def where_they_part(
     sublayers : resolve every layer into its attention and its MLP, as far as the model shows them.
     """
     whole = as_texts(texts)
-    _check_text(text, whole)
+    check_index(whole, text)
     conditions = (Condition.parse(reference), Condition.parse(candidate))
     dtype = "float64" if float64 else None
     left, right = (
@@ -275,7 +277,7 @@ def index_or_slice(
     padding : the length of the rows of the array.
     """
     whole = as_texts(texts)
-    _check_text(text, whole)
+    check_index(whole, text)
     inputs = prepare(checkpoint, whole, Condition(padding=padding))
     found = accesses(inputs, text)
     # slices of one padded array keep its length, so every row is padded to the longest of all
@@ -292,8 +294,3 @@ def index_or_slice(
                 taken.know(way, width, vectors[1], double=double)
     by_index, by_slice = (len({row.tobytes() for row in taken.vectors(way, width, len(whole))}) for way in ("index", "slice"))
     return Rows(found, compared["slice"], compared["index"], by_index, by_slice, equalities(checkpoint, taken))
-
-
-def _check_text(text: int, texts: Sequence[Any]) -> None:
-    if not 0 <= text < len(texts):
-        raise BertlensError("cannot show a text", got=f"number {text}", expected=f"0 … {len(texts) - 1}")

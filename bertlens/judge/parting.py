@@ -124,6 +124,13 @@ class Parting:
             ]
         )
 
+    def by_layer(self) -> pd.DataFrame:
+        """One line per layer: the largest difference over the tokens, and what rounding explains."""
+        import pandas as pd
+
+        largest = self.max_abs.max(1, initial=0.0)
+        return pd.DataFrame({"layer": self.layers, "max_abs": largest, "bound": self.bound})
+
     def sides_to_frame(self) -> pd.DataFrame:
         """One line per side, state and position, padding included: what stands there and its norm."""
         import pandas as pd

@@ -80,7 +80,7 @@ class Pooled:
 
 
 class PooledReader:
-    """Gathers `Pooled` from the passes of a survey."""
+    """Gathers `Pooled` of the first `texts` texts from the passes of a survey."""
 
     def __init__(self, texts: int, poolings: Sequence[str] = OF_STATES) -> None:
         self._texts, self._poolings = texts, tuple(poolings)
@@ -90,7 +90,14 @@ class PooledReader:
 
     def take(self, one: Pass) -> None:
         """Pool every state of one pass."""
-        rows = list(one.batch.texts)
+        wanted = [row for row, text in enumerate(one.batch.texts) if text < self._texts]
+        rows = [one.batch.texts[row] for row in wanted]
+        if not rows:
+            return
+        if len(wanted) < len(one.batch.texts):
+            pooler = None if one.pooler_output is None else one.pooler_output[wanted]
+            states = tuple(state[wanted] for state in one.states)
+            one = Pass(one.batch.of(wanted), states, pooler, one.real[wanted], one.special[wanted])
         if one.pooler_output is not None:
             if self._pooler is None:
                 self._pooler = self._empty(wide(one.pooler_output[:0]).numpy())

@@ -86,6 +86,18 @@ class Readout:
         layers = f"{self.layers}:{self.combine}" if self.combine else self.layers
         return self.pooling + (f"@{layers}" if layers != "-1" else "") + ("|l2" if self.l2 else "")
 
+    def in_every_layer(self) -> Readout:
+        """The readout itself, if it can be followed from layer to layer: a pooling of hidden states that names no layers."""
+        if self.layers == "-1" and self.pooling != "pooler":
+            return self
+        pooler = self.pooling == "pooler"
+        raise BertlensError(
+            f"cannot follow {self} through the layers",
+            got="pooler_output, which reads the last layer alone" if pooler else f"layers {self.layers}",
+            expected="a pooling without layers",
+            do="read cls or mean" if pooler else f"write {self.pooling}",
+        )
+
     def indices(self, depth: int) -> tuple[int, ...]:
         """Indices into hidden_states (0 … depth) in the order in which they are combined; () for last_hidden_state."""
         if self.layers == "-1":

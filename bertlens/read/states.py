@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from bertlens.read.survey import same_numbers
 from bertlens.run.inputs import Inputs
 from bertlens.run.outputs import Outputs, forward
 
@@ -75,4 +76,6 @@ def _in_order(outputs: Outputs, text: int) -> dict[str, torch.Tensor]:
         if layer and outputs.sublayers:
             found[f"layer {layer} attention"] = outputs.sublayers[layer - 1].cpu()
         found[f"layer {layer}" if layer else "embeddings"] = outputs.batch.row(text, state).cpu()
+    if not same_numbers(state, outputs.last_hidden_state):  # a last norm stands between
+        found["last_hidden_state"] = outputs.batch.row(text, outputs.last_hidden_state).cpu()
     return found

@@ -62,7 +62,7 @@ def survey(
         for at, outputs in enumerate(passes):
             states = tuple(outputs.hidden_states[layer] for layer in range(depth + 1))
             if at == 0:  # a fact of the architecture, the same in every pass
-                tied = _same(states[-1], outputs.last_hidden_state)
+                tied = same_numbers(states[-1], outputs.last_hidden_state)
             states += () if tied else (outputs.last_hidden_state,)
             rows, where = len(outputs.batch.texts), states[0].device
             # where the batch axis was lost (rows=index), sequence 0 is what a person takes for their text
@@ -80,7 +80,7 @@ def state_names(depth: int, *, tied: bool = True) -> tuple[str, ...]:
     return names if tied else (*names, "last_hidden_state")
 
 
-def _same(a: torch.Tensor, b: torch.Tensor) -> bool:
+def same_numbers(a: torch.Tensor, b: torch.Tensor) -> bool:
     """Whether two tensors hold the same numbers; NaN is like NaN."""
     return a is b or bool(((a == b) | (a.isnan() & b.isnan())).all())
 

@@ -35,7 +35,8 @@ TOKENIZER_FILES = (
     "tokenizer.model",
 )
 WEIGHT_PATTERNS = ("*.safetensors", "pytorch_model*.bin")
-_ONE_LOAD_AT_A_TIME = threading.Lock()
+ONE_LOAD_AT_A_TIME = threading.Lock()
+"""Held while a model is made: transformers changes process-wide state (default dtype, generators) meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def load(
     folder = locate(name, revision=revision, offline=offline, progress=progress)
     progress(0, 0, "loading the weights")
     # from_pretrained changes process-wide state (default dtype, RNG), and two first visitors must not load twice at once
-    with _ONE_LOAD_AT_A_TIME:
+    with ONE_LOAD_AT_A_TIME:
         return _load(name, folder, device)
 
 

@@ -54,6 +54,12 @@ def sides(text: Text) -> tuple[str, ...]:
     return (text,) if isinstance(text, str) else text
 
 
+def check_index(texts: Sequence[Any], text: int) -> None:
+    """Raise where there is no text of this number."""
+    if not 0 <= text < len(texts):
+        raise BertlensError("cannot show a text", got=f"number {text}", expected=f"0 … {len(texts) - 1}")
+
+
 def _text(index: int, text: Any) -> Text:
     if isinstance(text, list | tuple):
         if len(text) != 2 or not all(isinstance(part, str) for part in text):

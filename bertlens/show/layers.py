@@ -1,0 +1,213 @@
+"""Layers: pictures of every hidden state: how far tokens move, how narrow the states are, through which units, how alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from bertlens.judge.layers import Layers
+from bertlens.read.geometry import QUANTILES
+from bertlens.read.travel import GROUPS
+from bertlens.show.figures import SCALE
+
+BLUE, ORANGE, GREEN, PINK, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#999999"
+LOOKS = {"real": (BLUE, "circle", "solid"), "cls": (ORANGE, "square", "dash"), "content": (GREEN, "diamond", "dot")}
+"""Colour, sign and dash of a group of tokens: the sign and the dash say the same as the colour."""
+
+TITLES = {
+    "norm": "norm (L2)",
+    "change": "step, over the length before",
+    "to_previous": "cosine to the previous state",
+    "to_last": "cosine to last_hidden_state",
+}
+"""What stands on an axis for a measure of `bertlens.read.travel.MEASURES`."""
+
+UNITS_DRAWN = 4
+"""Outlier units that have a bar of their own."""
+
+
+def travel(found: Layers, measure: str, groups: Sequence[str] = ("real", "cls")) -> go.Figure:
+    """A measure in every state: the mean of each group as a line, from the smallest to the largest token as a band."""
+    figure = go.Figure()
+    for group in groups:
+        key, count = (measure, group), found.travel.tokens[group]
+        if key in found.travel.mean:
+            line = (found.travel.mean[key], found.travel.smallest[key], found.travel.largest[key])
+            banded(figure, found.labels, line, f"{GROUPS[group]} ({count:,})", LOOKS[group])
+    figure.update_yaxes(title=TITLES[measure])
+    return laid_out(figure, found.labels, 380)
+
+
+def banded(
+    figure: go.Figure,
+    labels: Sequence[str],
+    line: tuple[np.ndarray, np.ndarray, np.ndarray],
+    name: str,
+    look: tuple[str, str, str],
+) -> None:
+    """Add the mean as a line and smallest … largest as a band behind it; the first states may be missing."""
+    mean, smallest, largest = line
+    colour, symbol, dash = look
+    there = np.isfinite(mean)
+    x = [label for label, shown in zip(labels, there, strict=True) if shown]
+    low, high = smallest[there], largest[there]
+    figure.add_trace(
+        go.Scatter(
+            x=[*x, *x[::-1]],
+            y=[*high, *low[::-1]],
+            fill="toself",
+            fillcolor=faint(colour),
+            line={"width": 0},
+            hoverinfo="skip",
+            legendgroup=name,
+            showlegend=False,
+        )
+    )
+    figure.add_trace(
+        go.Scatter(
+            x=x,
+            y=mean[there],
+            customdata=np.stack([low, high], 1),
+            name=name,
+            legendgroup=name,
+            mode="lines+markers",
+            line={"color": colour, "dash": dash},
+            marker={"symbol": symbol, "size": 8},
+            hovertemplate="%{x}: mean %{y:.3f}, %{customdata[0]:.3f} … %{customdata[1]:.3f}<extra>%{fullData.name}</extra>",
+        )
+    )
+
+
+def anisotropy(found: Layers) -> go.Figure:
+    """The mean cosine of unrelated tokens in every state, beside fresh weights, unrelated sentences and independent directions."""
+    figure, labels = go.Figure(), found.labels
+    low, high = (found.anisotropy.quantiles[:, QUANTILES.index(level)] for level in (0.05, 0.95))
+    spread = (found.anisotropy.mean, low, high)
+    banded(figure, labels, spread, "your texts (band: 90 % of the pairs)", (BLUE, "circle", "solid"))
+    others = [("your texts, mean vector taken off", found.anisotropy.centred, GREEN, "diamond-open", "dot")]
+    others.append(("sentences with nothing in common", found.control.mean, PINK, "triangle-up-open", "dashdot"))
+    if found.baseline is not None:
+        others.append(("freshly initialised, your texts", found.baseline.mean, ORANGE, "square-open", "dash"))
+    for name, values, colour, symbol, dash in others:
+        figure.add_trace(
+            go.Scatter(
+                x=list(labels),
+                y=values,
+                name=name,
+                mode="lines+markers",
+                line={"color": colour, "dash": dash},
+                marker={"symbol": symbol, "size": 8},
+                hovertemplate="%{x}: %{y:.3f}<extra>%{fullData.name}</extra>",
+            )
+        )
+    deviation = found.anisotropy.isotropic
+    figure.add_hrect(y0=-deviation, y1=deviation, fillcolor="rgba(128,128,128,0.2)", line_width=0)
+    figure.add_annotation(
+        text=f"independent directions: 0 ± {deviation:.2f}",
+        x=1,
+        xref="paper",
+        y=0,
+        showarrow=False,
+        xanchor="right",
+        yanchor="top",
+    )
+    figure.update_yaxes(title="mean cosine of unrelated tokens")
+    return laid_out(figure, labels, 420)
+
+
+def outliers(found: Layers, most: int = UNITS_DRAWN) -> go.Figure:
+    """What single units add to the mean cosine of each state, as stacked bars; the rest of the units is one bar."""
+    figure = go.Figure()
+    parts = found.outliers.contributions
+    tops = [found.outliers.top(state, most) for state in range(len(found.states))]
+    for rank, shade in zip(range(most), (1.0, 0.75, 0.55, 0.4), strict=False):
+        units = [top[rank] for top in tops if rank < len(top)]
+        if len(units) < len(tops):
+            continue
+        figure.add_trace(
+            go.Bar(
+                x=list(found.labels),
+                y=[parts[state, unit] for state, unit in enumerate(units)],
+                customdata=[[unit, _share(found, state, unit)] for state, unit in enumerate(units)],
+                text=[str(unit) for unit in units],
+                name=("largest unit", "second", "third", "fourth")[rank],
+                marker={"color": ORANGE, "opacity": shade, "pattern": {"shape": ("", "/", "x", ".")[rank]}},
+                hovertemplate="%{x}, unit %{customdata[0]}: %{y:.3f}%{customdata[1]}<extra></extra>",
+            )
+        )
+    rest = [float(parts[state].sum() - parts[state, list(top)].sum()) for state, top in enumerate(tops)]
+    hover = "%{x}, all other units: %{y:.3f}<extra></extra>"
+    bar = go.Bar(
+        x=list(found.labels), y=rest, name="all other units", marker={"color": BLUE, "opacity": 0.5}, hovertemplate=hover
+    )
+    figure.add_trace(bar)
+    figure.update_layout(barmode="relative")
+    figure.update_yaxes(title="contribution to the mean cosine")
+    return laid_out(figure, found.labels, 400)
+
+
+def _share(found: Layers, state: int, unit: int) -> str:
+    share = found.outliers.shares(state)[unit]
+    return f", {100 * share:.0f} % of the mean cosine" if np.isfinite(share) else ""
+
+
+def cka(found: Layers, *, debiased: bool = True) -> go.Figure:
+    """How alike every two states are: the matrix of the linear CKA of the sampled tokens."""
+    values = found.cka_debiased if debiased else found.cka
+    return matrix(values, found.labels, found.labels, "CKA, debiased" if debiased else "CKA", (0.0, 1.0))
+
+
+def matrix(
+    values: np.ndarray, rows: Sequence[str], columns: Sequence[str], title: str, bounds: tuple[float, float]
+) -> go.Figure:
+    """A square of numbers with its names; small ones carry their numbers."""
+    numbers_fit = len(columns) <= 16
+    figure = go.Figure(
+        go.Heatmap(
+            z=values,
+            x=list(range(len(columns))),
+            y=list(range(len(rows))),
+            customdata=[[f"{row} ↔ {column}" for column in columns] for row in rows],
+            hovertemplate="%{customdata}: %{z:.3f}<extra></extra>",
+            colorscale=SCALE,
+            zmin=bounds[0],
+            zmax=bounds[1],
+            xgap=1,
+            ygap=1,
+            texttemplate="%{z:.2f}" if numbers_fit else None,
+            colorbar={"title": {"text": title}, "thickness": 12},
+        )
+    )
+    for axis, names in ((figure.update_xaxes, columns), (figure.update_yaxes, rows)):
+        axis(**ticks(names, 40), showgrid=False, zeroline=False)
+    figure.update_yaxes(autorange="reversed", tickangle=0)
+    return framed(figure, 120 + max(30 * min(len(rows), 20), 180))
+
+
+def ticks(names: Sequence[str], most: int) -> dict[str, object]:
+    """Names at their places, every n-th of them where there are too many to read."""
+    step = max(1, -(-len(names) // most))
+    return {"tickvals": list(range(len(names)))[::step], "ticktext": list(names)[::step], "tickangle": -45}
+
+
+def faint(colour: str) -> str:
+    """A colour through which the page is seen, light or dark."""
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.18)"
+
+
+def laid_out(figure: go.Figure, labels: Sequence[str], height: int) -> go.Figure:
+    """Every state on the x axis in its order, the legend above, and the page as the background."""
+    figure.update_xaxes(type="category", categoryorder="array", categoryarray=list(labels), title="hidden_states[…]")
+    figure.update_xaxes(range=[-0.5, len(labels) - 0.5])
+    return framed(figure, height)
+
+
+def framed(figure: go.Figure, height: int) -> go.Figure:
+    """Height, margins, the legend above, and the page itself, light or dark, as the background."""
+    legend = {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0}
+    margin = {"l": 10, "r": 10, "t": 40, "b": 10}
+    figure.update_layout(height=height, margin=margin, legend=legend, hovermode="closest", plot_bgcolor="rgba(0,0,0,0)")
+    return figure
