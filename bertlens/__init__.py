@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bertlens.diagnose import capture, check, compare, explain, index_or_slice, padding_sweep, shapes, where_they_part
     from bertlens.errors import BertlensError
+    from bertlens.poolings import padding_trap, pool, pooling, pooling_costs
     from bertlens.read.readout import Readout
     from bertlens.run.checkpoint import Checkpoint, load
     from bertlens.run.condition import Condition
@@ -32,6 +33,10 @@ __all__ = [
     "index_or_slice",
     "load",
     "padding_sweep",
+    "padding_trap",
+    "pool",
+    "pooling",
+    "pooling_costs",
     "read_texts",
     "repair",
     "shapes",
@@ -47,6 +52,10 @@ _HOME = {
     "Readout": "bertlens.read.readout",
     "read_texts": "bertlens.run.texts",
     "repair": "bertlens.remedies.repair",
+    "padding_trap": "bertlens.poolings",
+    "pool": "bertlens.poolings",
+    "pooling": "bertlens.poolings",
+    "pooling_costs": "bertlens.poolings",
 }
 
 

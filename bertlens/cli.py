@@ -12,10 +12,10 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from bertlens.commands import check, compare, repair, shapes
+from bertlens.commands import check, compare, pool, repair, shapes
 from bertlens.errors import BertlensError
 
-COMMANDS = {"compare": compare, "check": check, "shapes": shapes, "repair": repair}
+COMMANDS = {"compare": compare, "check": check, "shapes": shapes, "pool": pool, "repair": repair}
 
 
 class _Parser(argparse.ArgumentParser):

@@ -29,7 +29,7 @@ def literal(text: str) -> str:
 
 def padding_sweep(sweep: Sweep) -> go.Figure:
     """Padded length against the largest difference, on log axes with zero drawn as zero."""
-    floor = _floor(list(sweep.max_abs.values()))
+    floor = floor_of(list(sweep.max_abs.values()))
     figure = go.Figure()
     for (dtype, mask), values in sweep.max_abs.items():
         figure.add_trace(
@@ -45,14 +45,16 @@ def padding_sweep(sweep: Sweep) -> go.Figure:
             )
         )
     figure.update_xaxes(type="log", title="padded length, tokens", tickvals=list(sweep.lengths), tickangle=0)
-    figure.update_yaxes(type="log", title="largest difference to the unpadded text", **_ticks(floor, sweep.max_abs.values()))
-    return _laid_out(figure, 420)
+    figure.update_yaxes(
+        type="log", title="largest difference to the unpadded text", **decade_ticks(floor, sweep.max_abs.values())
+    )
+    return laid_out(figure, 420)
 
 
 def parting(result: Parting) -> go.Figure:
     """Difference per layer and token; the first layer beyond the bound is framed."""
     sizes = np.where(np.isfinite(result.max_abs), result.max_abs, np.nan)
-    floor = _floor([sizes])
+    floor = floor_of([sizes])
     shown = np.log10(np.where(sizes > 0, sizes, np.where(np.isnan(sizes), np.nan, floor)))
     columns = [str(at) for at in range(len(result.tokens))]
     words = [[literal(token) for token in result.tokens] for _ in result.layers]
@@ -80,10 +82,10 @@ def parting(result: Parting) -> go.Figure:
         layer = result.first[0]
         frame = {"color": "#D55E00", "width": 3}
         figure.add_shape(type="rect", x0=-0.5, x1=len(columns) - 0.5, y0=layer - 0.5, y1=layer + 0.5, line=frame)
-    return _laid_out(figure, 140 + 34 * len(result.layers))
+    return laid_out(figure, 140 + 34 * len(result.layers))
 
 
-def _floor(series: Sequence[np.ndarray]) -> float:
+def floor_of(series: Sequence[np.ndarray]) -> float:
     """A place for zero one decade below the smallest size that is not zero."""
     positive = [values[np.isfinite(values) & (values > 0)] for values in series]
     smallest = min((float(values.min()) for values in positive if values.size), default=1e-16)
@@ -96,7 +98,8 @@ def _decades(floor: float, largest: float) -> list[float]:
     return [float(10.0**power) for power in range(low, high + 1, step)]
 
 
-def _ticks(floor: float, series: object) -> dict[str, list[float] | list[str]]:
+def decade_ticks(floor: float, series: object) -> dict[str, list[float] | list[str]]:
+    """Ticks of a log axis at whole decades, with 0 written where zero is drawn."""
     largest = max(float(np.nanmax(values, initial=0.0)) for values in series)  # type: ignore[attr-defined]
     decades = _decades(floor, largest)
     return {"tickvals": [floor, *decades], "ticktext": ["0", *(f"{decade:.0e}" for decade in decades)]}
@@ -110,7 +113,8 @@ def _colour_ticks(floor: float, sizes: np.ndarray) -> dict[str, list[float] | li
     }
 
 
-def _laid_out(figure: go.Figure, height: int) -> go.Figure:
+def laid_out(figure: go.Figure, height: int) -> go.Figure:
+    """The figure with the margins and the legend that all figures have."""
     legend = {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0}
     figure.update_layout(height=height, margin={"l": 10, "r": 10, "t": 40, "b": 10}, legend=legend, hovermode="closest")
     return figure
