@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         where_they_part,
     )
     from bertlens.errors import BertlensError
+    from bertlens.poolings import padding_trap, pool, pooling, pooling_costs
     from bertlens.read.readout import Readout
     from bertlens.run.checkpoint import Checkpoint, load
     from bertlens.run.condition import Condition
@@ -44,6 +45,10 @@ __all__ = [
     "layers",
     "load",
     "padding_sweep",
+    "padding_trap",
+    "pool",
+    "pooling",
+    "pooling_costs",
     "read_texts",
     "repair",
     "shapes",
@@ -60,6 +65,10 @@ _HOME = {
     "Readout": "bertlens.read.readout",
     "read_texts": "bertlens.run.texts",
     "repair": "bertlens.remedies.repair",
+    "padding_trap": "bertlens.poolings",
+    "pool": "bertlens.poolings",
+    "pooling": "bertlens.poolings",
+    "pooling_costs": "bertlens.poolings",
 }
 
 

@@ -39,7 +39,9 @@ BY_HAND: dict[str, Pooled] = {
     "mean_content": lambda row, real: row[real[1:-1]].mean(0),
     "max": lambda row, real: row[real].max(0).values,
     "mean_sqrt_len_tokens": lambda row, real: row[real].sum(0) / len(real) ** 0.5,
-    "weightedmean": lambda row, real: torch.stack([(at + 1) * row[at] for at in real]).sum(0) / sum(at + 1 for at in real),
+    "weightedmean": lambda row, real: (
+        (row[real] * torch.arange(1, len(real) + 1)[:, None]).sum(0) / sum(range(1, len(real) + 1))
+    ),
 }
 
 
@@ -90,11 +92,13 @@ def test_picks_are_bit_equal(checkpoint: Checkpoint) -> None:
 
 
 @pytest.mark.parametrize("mode", ["cls", "lasttoken", "max", "mean", "mean_sqrt_len_tokens", "weightedmean"])
-def test_as_sentence_transformers_pools(minilm: Checkpoint, mode: str) -> None:
-    batch, outputs = plain(minilm.folder, "right")
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_as_sentence_transformers_pools(checkpoint: Checkpoint, mode: str, side: str) -> None:
+    batch, outputs = plain(checkpoint.folder, side)
+    assert (batch["attention_mask"] == 0).any(), "without padding the sides are the same"
     features = {"token_embeddings": outputs.last_hidden_state, "attention_mask": batch["attention_mask"]}
-    expected = Pooling(minilm.architecture.hidden, pooling_mode=mode)(features)["sentence_embedding"]
-    close(read(prepare(minilm, TEXTS, Condition()), Readout.parse(mode)), expected)
+    expected = Pooling(checkpoint.architecture.hidden, pooling_mode=mode)(features)["sentence_embedding"]
+    close(read(prepare(checkpoint, TEXTS, Condition(side=side)), Readout.parse(mode)), expected)
 
 
 def test_layers_and_how_they_are_combined(checkpoint: Checkpoint) -> None:

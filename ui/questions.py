@@ -12,13 +12,12 @@ from ui.frame import Page, Stopped
 from ui.progress import working
 
 if TYPE_CHECKING:
-    from bertlens.judge.pooling import Poolings
-
     from bertlens.judge.checkpoint.checkup import Checkup
     from bertlens.judge.comparison import Comparison
     from bertlens.judge.expression.explained import Explained
     from bertlens.judge.layers import Layers
     from bertlens.judge.parting import Parting
+    from bertlens.judge.pooling import Poolings
     from bertlens.judge.rows import Rows
     from bertlens.judge.sweep import Sweep
     from bertlens.judge.token_layers import TokenLayers

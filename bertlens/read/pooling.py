@@ -53,6 +53,7 @@ def _average(pooling: str, real: torch.Tensor, special: torch.Tensor, dtype: tor
     else:
         weights = (real * (1 - special) if pooling == "mean_content" else real).to(dtype)
     if pooling == "weightedmean":
-        weights = weights * torch.arange(1, real.shape[1] + 1, device=real.device, dtype=dtype)
+        # counted from the first token of the text, as sentence-transformers does: padding in front of it moves nothing
+        weights = weights * real.cumsum(1).to(dtype)
     count = weights.sum(1, keepdim=True)
     return weights, count.sqrt() if pooling == "mean_sqrt_len_tokens" else count

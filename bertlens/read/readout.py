@@ -19,7 +19,7 @@ POOLINGS: dict[str, str] = {
     "mean_content": "the mean over real tokens without [CLS] and [SEP]",
     "max": "the largest value of each unit over real tokens",
     "mean_sqrt_len_tokens": "the sum over real tokens divided by the square root of their number",
-    "weightedmean": "the mean over real tokens, weighed by position 1, 2, 3, …",
+    "weightedmean": "the mean over real tokens, weighed 1, 2, 3, … from the first of them",
     "lasttoken": "the last real token of the row",
     "first_position": "position 0, whatever stands there",
 }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,6 +15,9 @@ from bertlens.read.readout import Readout
 from bertlens.run.inputs import Inputs
 from bertlens.run.outputs import Outputs, forward
 from bertlens.run.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from bertlens.run.checkpoint import Checkpoint
 
 
 def read(
@@ -28,25 +33,55 @@ def read(
 
     Each forward pass is reduced to its vectors before the next one starts. Texts that `inputs` leaves out are NaN.
     """
-    depth = inputs.checkpoint.architecture.layers
-    if readout.pooling == "pooler" and not inputs.checkpoint.architecture.pooler:
+    return read_all(inputs, [readout], dtype=dtype, device=device, seed=seed, progress=progress)[readout]
+
+
+def read_all(
+    inputs: Inputs,
+    readouts: Sequence[Readout],
+    *,
+    dtype: str | None = None,
+    device: str | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> dict[Readout, np.ndarray]:
+    """The vectors of several readouts from the same forward passes, each (texts, dimensions), as `read` gives them.
+
+    Raises
+    ------
+    BertlensError
+        For a pooler that the model does not have, or layers beyond its depth; before anything is run.
+    """
+    layers = {readout: layers_of(inputs.checkpoint, readout) for readout in readouts}
+    every = sorted({layer for chosen in layers.values() for layer in chosen})
+    vectors: dict[Readout, np.ndarray] = {}
+    # closed at once when the work is cancelled: a pass that waits would hold the seeded stretch of dropout
+    with closing(forward(inputs, layers=every, dtype=dtype, device=device, seed=seed, progress=progress)) as passes:
+        for outputs in passes:
+            for readout, chosen in layers.items():
+                rows = vectors_of(outputs, readout, chosen)
+                wide = rows.to("cpu", torch.float64 if rows.dtype == torch.float64 else torch.float32).numpy()
+                if readout not in vectors:
+                    vectors[readout] = np.full((len(inputs.tokens), wide.shape[1]), np.nan, wide.dtype)
+                vectors[readout][list(outputs.batch.texts)] = wide
+    return vectors
+
+
+def layers_of(checkpoint: Checkpoint, readout: Readout) -> tuple[int, ...]:
+    """Indices into hidden_states that a readout combines; () for last_hidden_state and for pooler_output.
+
+    Raises
+    ------
+    BertlensError
+        For a pooler that the model does not have, or layers beyond its depth.
+    """
+    if readout.pooling == "pooler" and not checkpoint.architecture.pooler:
         raise BertlensError(
-            f"cannot read pooler_output of {inputs.checkpoint.name}",
-            got=f"a model without a pooler ({inputs.checkpoint.architecture.kind})",
+            f"cannot read pooler_output of {checkpoint.name}",
+            got=f"a model without a pooler ({checkpoint.architecture.kind})",
             do="read cls or mean instead",
         )
-    layers = readout.indices(depth)
-    vectors: np.ndarray | None = None
-    # closed at once when the work is cancelled: a pass that waits would hold the seeded stretch of dropout
-    with closing(forward(inputs, layers=layers, dtype=dtype, device=device, seed=seed, progress=progress)) as passes:
-        for outputs in passes:
-            rows = vectors_of(outputs, readout, layers)
-            wide = rows.to("cpu", torch.float64 if rows.dtype == torch.float64 else torch.float32).numpy()
-            if vectors is None:
-                vectors = np.full((len(inputs.tokens), wide.shape[1]), np.nan, wide.dtype)
-            vectors[list(outputs.batch.texts)] = wide
-    assert vectors is not None, "inputs always hold at least one text"
-    return vectors
+    return readout.indices(checkpoint.architecture.layers)
 
 
 def vectors_of(outputs: Outputs, readout: Readout, layers: tuple[int, ...]) -> torch.Tensor:

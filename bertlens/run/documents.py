@@ -102,6 +102,14 @@ def read(folder: Path, root: Path | None = None) -> Documents:
     return Documents(folder, root or folder)
 
 
+def root_of(folder: Path, name: str) -> Path:
+    """The folder that was named, where the transformer lies in a part of it; else where the transformer lies."""
+    named = Path(name)
+    with contextlib.suppress(RuntimeError):  # a home that nobody has
+        named = named.expanduser()
+    return named if folder.is_relative_to(named) else folder
+
+
 def inside(path: Path, root: Path) -> Path:
     """The path itself, where it does not lead out of the checkpoint.
 

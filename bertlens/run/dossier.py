@@ -104,8 +104,7 @@ def compile_(
     from bertlens.run.architecture import refuse_others
 
     folder = locate(name, revision=revision, offline=offline, progress=progress)
-    named = Path(name).expanduser()
-    root = named if folder.is_relative_to(named) else folder
+    root = documents.root_of(folder, name)
     papers = documents.read(folder, root)
     config = loading.config(folder, name)
     refuse_others(config, name)

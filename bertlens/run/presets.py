@@ -59,3 +59,6 @@ EXAMPLE_TEXTS = (
     "Padding!",
 )
 """Texts of different lengths, so that a batch of them is padded."""
+
+TRAP_TEXTS = ("The cat sat down.", "It rained all night on the bridge.")
+"""Two texts of 7 and 10 tokens (in BERT's uncased vocabulary), for the padding trap."""

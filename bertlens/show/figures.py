@@ -44,7 +44,9 @@ def padding_sweep(sweep: Sweep) -> go.Figure:
             )
         )
     figure.update_xaxes(type="log", title="padded length, tokens", tickvals=list(sweep.lengths), tickangle=0)
-    figure.update_yaxes(type="log", title="largest difference to the unpadded text", **_ticks(floor, sweep.max_abs.values()))
+    figure.update_yaxes(
+        type="log", title="largest difference to the unpadded text", **decade_ticks(floor, sweep.max_abs.values())
+    )
     return laid_out(figure, 420)
 
 
@@ -61,7 +63,8 @@ def _decades(floor: float, largest: float) -> list[float]:
     return [float(10.0**power) for power in range(low, high + 1, step)]
 
 
-def _ticks(floor: float, series: object) -> dict[str, list[float] | list[str]]:
+def decade_ticks(floor: float, series: object) -> dict[str, list[float] | list[str]]:
+    """Ticks of a log axis at whole decades, with 0 written where zero is drawn."""
     largest = max(float(np.nanmax(values, initial=0.0)) for values in series)  # type: ignore[attr-defined]
     decades = _decades(floor, largest)
     return {"tickvals": [floor, *decades], "ticktext": ["0", *(f"{decade:.0e}" for decade in decades)]}

@@ -34,8 +34,7 @@ BODIES: dict[str, tuple[str, ...]] = {
         "vectors = (state * weights).sum(1) / weights.sum(1).sqrt()",
     ),
     "weightedmean": (
-        "positions = torch.arange(1, mask.shape[1] + 1, dtype=state.dtype, device=state.device)",
-        "weights = (mask.to(state.dtype) * positions).unsqueeze(-1)",
+        "weights = (mask * mask.cumsum(1)).unsqueeze(-1).to(state.dtype)",
         "vectors = (state * weights).sum(1) / weights.sum(1)",
     ),
 }

@@ -6,13 +6,16 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bertlens.judge.findings import Finding, named
 from bertlens.judge.tokenizer.vocabulary import some, where
 from bertlens.read.readout import Readout
 from bertlens.run.documents import Documents
 from bertlens.run.dossier import Dossier
+
+if TYPE_CHECKING:
+    from bertlens.run.checkpoint import Checkpoint
 
 FLAGS = {
     "pooling_mode_cls_token": "cls",
@@ -96,14 +99,13 @@ def _modes(pooling: Mapping[str, Any]) -> tuple[str, ...]:
 def of_recipe(dossier: Dossier, readout: Readout | None = None) -> list[Finding]:
     """The declared recipe against itself, against the model, and against how the vectors are read."""
     recipe = declared(dossier.documents)
-    found = [] if recipe is None else [*_followed(dossier, recipe, readout), *_itself(dossier, recipe)]
+    found = [] if recipe is None else [*followed(recipe, readout, how(dossier, recipe)), *_itself(dossier, recipe)]
     return [*found, *_prompts(dossier), *_pooler(dossier, recipe, readout), *_generator(dossier), *_labels(dossier)]
 
 
-def _followed(dossier: Dossier, recipe: Recipe, readout: Readout | None) -> list[Finding]:
-    """Whether a reader follows it; without a reader, what it is."""
+def followed(recipe: Recipe, readout: Readout | None, follow: str) -> list[Finding]:
+    """Whether a reader follows it; without a reader, what it is. `follow` is the code that does, as `how` writes it."""
     evidence: dict[str, Any] = {"declared": recipe.words, "modules": list(recipe.kinds), "readout": str(readout or "")}
-    follow = _code(dossier, recipe)
     if not recipe.modes and set(recipe.kinds) <= {"Transformer", "Pooling"}:
         return []  # nothing is declared, or a folder is missing, which is told by itself
     raw = [] if recipe.normalised == bool(readout and readout.l2) else [_raw(recipe, readout)]
@@ -129,10 +131,11 @@ def _raw(recipe: Recipe, readout: Readout | None) -> Finding:
     return replace(finding, code="vectors = torch.nn.functional.normalize(vectors, dim=-1)")
 
 
-def _code(dossier: Dossier, recipe: Recipe) -> str:
+def how(checkpoint: Dossier | Checkpoint, recipe: Recipe) -> str:
+    """What carries the recipe out: our own command, or sentence-transformers where no readout can."""
     if not recipe.readout:
-        return f"from sentence_transformers import SentenceTransformer\nmodel = SentenceTransformer({where(dossier)})"
-    return f"bertlens pool {shlex.quote(dossier.name)} --texts texts.txt --readout '{recipe.readout}' --out vectors.parquet"
+        return f"from sentence_transformers import SentenceTransformer\nmodel = SentenceTransformer({where(checkpoint)})"
+    return f"bertlens pool {shlex.quote(checkpoint.name)} --texts texts.txt --readout '{recipe.readout}' --out vectors.parquet"
 
 
 def _itself(dossier: Dossier, recipe: Recipe) -> list[Finding]:

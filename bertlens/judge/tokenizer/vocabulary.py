@@ -7,13 +7,16 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tokenizers import Tokenizer, decoders
 
 from bertlens.errors import BertlensError
 from bertlens.run.documents import Documents
 from bertlens.run.dossier import Dossier
+
+if TYPE_CHECKING:
+    from bertlens.run.checkpoint import Checkpoint
 
 SPECIALS = ("cls", "sep", "pad", "unk", "mask", "bos", "eos")
 UNSET = 1_000_000
@@ -185,7 +188,7 @@ def rows(dossier: Dossier) -> int:
     return int(shape[0])
 
 
-def where(dossier: Dossier) -> str:
+def where(dossier: Dossier | Checkpoint) -> str:
     """What to hand to `from_pretrained`, as it stands in code."""
     return repr(str(dossier.folder) if dossier.name == "minilm" else dossier.name)
 

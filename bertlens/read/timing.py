@@ -1,0 +1,62 @@
+"""Timing: how long a forward pass takes, and how long each readout of its states."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from statistics import median
+from typing import TypeVar
+
+import torch
+
+from bertlens.read.readout import Readout
+from bertlens.read.vectors import layers_of, vectors_of
+from bertlens.run.inputs import Inputs
+from bertlens.run.outputs import Outputs, forward
+from bertlens.run.progress import Progress, silent
+from bertlens.run.variants import running
+
+Result = TypeVar("Result")
+
+
+def timed(
+    inputs: Inputs, readouts: Sequence[Readout], repeats: int = 5, progress: Progress = silent
+) -> tuple[float, dict[Readout, float]]:
+    """Seconds of the first forward pass with all hidden states, and of each readout's own computation on them: medians.
+
+    Each is done once before the clock runs, so that no first allocation is counted.
+    """
+    checkpoint = inputs.checkpoint
+    layers = {readout: layers_of(checkpoint, readout) for readout in readouts}
+    first = inputs.select(inputs.groups[0][0])
+
+    def passed() -> Outputs:
+        with closing(forward(first, layers=range(checkpoint.architecture.layers + 1))) as passes:
+            return next(passes)
+
+    progress(0, len(layers) + 1, "timing the forward pass")
+    outputs, whole = _median(passed, repeats, checkpoint.device)
+    found = {}
+    with running(inputs.condition.dtype, None):
+        for done, (readout, chosen) in enumerate(layers.items(), start=1):
+            progress(done, len(layers) + 1, f"timing {readout}")
+            _, found[readout] = _median(lambda: vectors_of(outputs, readout, chosen), repeats, checkpoint.device)  # noqa: B023
+    return whole, found
+
+
+def _median(work: Callable[[], Result], repeats: int, device: str) -> tuple[Result, float]:
+    result, seconds = work(), []
+    _finished(device)
+    for _ in range(repeats):
+        start = time.perf_counter()
+        result = work()
+        _finished(device)
+        seconds.append(time.perf_counter() - start)
+    return result, median(seconds)
+
+
+def _finished(device: str) -> None:
+    """Wait for an accelerator, which computes while Python goes on."""
+    if device != "cpu":
+        torch.accelerator.synchronize()
