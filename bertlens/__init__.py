@@ -20,12 +20,15 @@ if TYPE_CHECKING:
         index_or_slice,
         layers,
         padding_sweep,
+        padding_trap,
+        pool,
+        pooling,
+        pooling_costs,
         shapes,
         token_path,
         where_they_part,
     )
     from bertlens.errors import BertlensError
-    from bertlens.poolings import padding_trap, pool, pooling, pooling_costs
     from bertlens.read.readout import Readout
     from bertlens.run.checkpoint import Checkpoint, load
     from bertlens.run.condition import Condition
@@ -65,10 +68,6 @@ _HOME = {
     "Readout": "bertlens.read.readout",
     "read_texts": "bertlens.run.texts",
     "repair": "bertlens.remedies.repair",
-    "padding_trap": "bertlens.poolings",
-    "pool": "bertlens.poolings",
-    "pooling": "bertlens.poolings",
-    "pooling_costs": "bertlens.poolings",
 }
 
 

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("run", "read", "judge", "show")
-OUTSIDE = ("diagnose", "diagnose_layers", "cli", "commands")
+OUTSIDE = ("diagnose", "cli", "commands")
 HEAVY = {"torch", "transformers", "safetensors", "tokenizers", "sentence_transformers"}
 
 
@@ -62,7 +62,7 @@ def test_nobody_reaches_through_a_wall(file: str) -> None:
         ("bertlens/judge/__init__.py", "from .measures import measure", False),
         ("bertlens/judge/__init__.py", "from ..show import tables", True),
         ("bertlens/judge/x.py", "from bertlens.diagnose import compare", True),
-        ("bertlens/judge/x.py", "from bertlens.diagnose_layers import layers", True),
+        ("bertlens/judge/x.py", "from bertlens.diagnose.states import layers", True),
         ("bertlens/show/x.py", "import streamlit as st", True),
         ("bertlens/diagnose.py", "from bertlens.show import tables", False),
         ("bertlens/diagnose.py", "if True:\n    import streamlit", True),

@@ -39,7 +39,7 @@ def do(options: argparse.Namespace) -> int:
     vectorfile.check(options.out, len(readouts), force=options.force)
     texts = read_texts(options.texts, column=options.column, pair_column=options.pair_column)
 
-    from bertlens import poolings
+    from bertlens import diagnose
     from bertlens.run.checkpoint import load
     from bertlens.run.packing import TOKENS_AT_ONCE
 
@@ -48,7 +48,7 @@ def do(options: argparse.Namespace) -> int:
         options.checkpoint, revision=options.revision, offline=options.offline, device=options.device, progress=told
     )
     tokens = TOKENS_AT_ONCE if options.batch_tokens is None else options.batch_tokens
-    found = poolings.pool(checkpoint, texts, readouts, condition=condition, batch_tokens=tokens, progress=told)
+    found = diagnose.pool(checkpoint, texts, readouts, condition=condition, batch_tokens=tokens, progress=told)
     vectorfile.write(options.out, found.vectors, texts, found.metadata, force=options.force)
     document = {**found.to_dict(), "out": options.out}
     print(json.dumps(document, allow_nan=False) if options.json else _in_words(found, options.out))

@@ -1,4 +1,4 @@
-"""Poolings: the questions about pooling, composed of the rooms. `bertlens.diagnose` holds them under the same names."""
+"""Vectors: every way to make one vector of a text, side by side, at growing padding, into files, and what each costs."""
 
 from __future__ import annotations
 

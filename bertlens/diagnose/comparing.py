@@ -1,43 +1,29 @@
-"""Diagnose: one function per question, composed of the four rooms. Pages, command line and notebooks call these."""
+"""Comparing: the same texts under two conditions, at growing padding, layer by layer, and taken by index or by slice."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bertlens.diagnose_layers import layers as layers
-from bertlens.diagnose_layers import token_path as token_path
 from bertlens.errors import BertlensError
 from bertlens.judge import findings as found
 from bertlens.judge.causes import Explanation
-from bertlens.judge.checkpoint.checkup import Checkup
-from bertlens.judge.checkpoint.examine import examine, with_reload, with_texts
 from bertlens.judge.comparison import Comparison
 from bertlens.judge.drift import between
-from bertlens.judge.expression.explained import Explained
-from bertlens.judge.expression.explained import judge as judge_expression
 from bertlens.judge.measures import measure
 from bertlens.judge.pair import Pair
 from bertlens.judge.parting import Parting, part
 from bertlens.judge.rows import Rows, Taken, equalities
 from bertlens.judge.sweep import Sweep, lengths_between, sweep
 from bertlens.judge.verdict import judge, overall, worst
-from bertlens.judge.weights.matrix import Matrix, matrix_of
-from bertlens.judge.weights.modules import module_of
-from bertlens.poolings import padding_trap, pool, pooling, pooling_costs
-from bertlens.read import capture as captures
 from bertlens.read.access import accesses
-from bertlens.read.capture import Capture
-from bertlens.read.expression.evaluate import evaluate
 from bertlens.read.readout import Readout
-from bertlens.read.slicing import Tensor, tensors_in, tensors_of
 from bertlens.read.states import states_of
 from bertlens.read.vectors import read
 from bertlens.run.condition import Condition
-from bertlens.run.dossier import compile_
 from bertlens.run.environment import environment
 from bertlens.run.inputs import prepare
 from bertlens.run.progress import Progress, silent
@@ -46,22 +32,6 @@ from bertlens.run.texts import as_texts, check_index
 if TYPE_CHECKING:
     from bertlens.run.checkpoint import Checkpoint
 
-__all__ = [
-    "capture",
-    "check",
-    "check_texts",
-    "compare",
-    "explain",
-    "index_or_slice",
-    "padding_sweep",
-    "padding_trap",
-    "pool",
-    "pooling",
-    "pooling_costs",
-    "shapes",
-    "weight_matrix",
-    "where_they_part",
-]
 
 Vectors = tuple[np.ndarray, np.ndarray]
 """Reference and candidate, each (texts, dimensions)."""
@@ -136,62 +106,6 @@ def _compared(pair: Pair) -> tuple[Comparison, Vectors, Vectors | None]:
     return comparison, as_run, in_float64
 
 
-def check(
-    checkpoint: str | Checkpoint = "minilm",
-    texts: Sequence[Any] | str | None = None,
-    *,
-    readout: str | Readout | None = None,
-    revision: str | None = None,
-    offline: bool = False,
-    progress: Progress = silent,
-) -> Checkup:
-    """Say what a checkpoint's files hold, what loading would draw at random, what was never trained, what contradicts what.
-
-    The files are read tensor by tensor; the model is loaded only where texts are given and two loads must be compared.
-
-    Parameters
-    ----------
-    checkpoint : "minilm", a folder, or a Hub id; or one that is loaded, of which the files are read again.
-    texts : what they add: unknown words, truncation, and two loads side by side where something is drawn at random.
-    readout : how vectors are read from it, to hold that against what the checkpoint declares.
-
-    Raises
-    ------
-    BertlensError
-        For files that cannot be read at all.
-    """
-    name = checkpoint if isinstance(checkpoint, str) else checkpoint.name
-    dossier = compile_(name, revision=revision, offline=offline, hashed=True, progress=progress)
-    chosen = None if readout is None else Readout.parse(readout)
-    found = examine(dossier, chosen, progress)
-    if texts is None:
-        return found
-    whole = as_texts(texts)
-    return with_reload(with_texts(found, dossier, whole), dossier, whole, progress)
-
-
-def check_texts(checkup: Checkup, checkpoint: str, texts: Sequence[Any] | str) -> Checkup:
-    """A checkup with what texts add: unknown words, truncation, tokens without a trained row."""
-    return with_texts(checkup, compile_(checkpoint), as_texts(texts))
-
-
-def weight_matrix(checkpoint: str | Checkpoint, module: str, *, offline: bool = False) -> Matrix:
-    """One weight of a checkpoint with all its singular values, beside the law of independent draws.
-
-    Parameters
-    ----------
-    module : its name, as `check` lists it: "encoder.layer.0.attention.self.query".
-
-    Raises
-    ------
-    BertlensError
-        For a module that is not there or has no spectrum.
-    """
-    name = checkpoint if isinstance(checkpoint, str) else checkpoint.name
-    dossier = compile_(name, offline=offline)
-    return matrix_of(dossier, module_of(dossier, module))
-
-
 def padding_sweep(
     checkpoint: Checkpoint,
     texts: Sequence[Any] | str,
@@ -248,35 +162,6 @@ def where_they_part(
     )
     named = (str(conditions[0]), str(conditions[1]))
     return part(text, left, right, checkpoint.tokenizer, float64=float64, conditions=named)
-
-
-def shapes(checkpoint: Checkpoint, texts: Sequence[Any] | str, *, condition: str | Condition = "") -> tuple[Tensor, ...]:
-    """Every tensor of the first forward pass with named axes, going in and coming out."""
-    return tensors_of(prepare(checkpoint, as_texts(texts), Condition.parse(condition)))
-
-
-def capture(checkpoint: Checkpoint, texts: Sequence[Any] | str, *, condition: str | Condition = "") -> Capture:
-    """Run the first forward pass and keep every state of it, for `explain`; of many texts as many as fit into memory."""
-    return captures.capture(prepare(checkpoint, as_texts(texts), Condition.parse(condition)))
-
-
-def explain(expression: str, outputs: Any, inputs: Mapping[str, Any] | None = None, tokenizer: Any = None) -> Explained:
-    """Evaluate an expression on a model's outputs step by step: shapes, named axes, the cells it holds, what is wrong with it.
-
-    Parameters
-    ----------
-    expression : as it stands in somebody's code, `outputs.last_hidden_state[:, 0, :]`; several lines with assignments, loops
-        and functions too.
-    outputs : what `capture` returned, or a model's own output.
-    inputs, tokenizer : with a model's own output, what the tokenizer returned, and the tokenizer: they tell padding and tokens.
-
-    Raises
-    ------
-    ExpressionError
-        For what is not in the language of expressions, with the place in the text and the nearest legal form.
-    """
-    given = outputs if isinstance(outputs, Capture) else captures.captured(outputs, inputs, tokenizer)
-    return judge_expression(evaluate(expression, given), given, tensors_in(given))
 
 
 def index_or_slice(

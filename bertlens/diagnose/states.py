@@ -1,4 +1,4 @@
-"""Diagnose the layers: what happens between the embeddings and the last hidden state; `bertlens.diagnose` names these, too."""
+"""States: what happens to texts and tokens between the embeddings and the last hidden state."""
 
 from __future__ import annotations
 
