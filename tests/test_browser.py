@@ -227,6 +227,8 @@ def test_the_cells_of_an_expression_are_drawn_and_a_step_shows_its_own(page: Pag
     expect(strips.get_by_text("Layers 5 and 6 (the same cells in each)", exact=False)).to_be_visible()
     ladder = page.locator(".st-key-figure_bertlens-cube")
     expect(ladder.get_by_text("embeddings", exact=True)).to_be_visible(timeout=WAIT)
+    for name in ("bertlens-cube", "bertlens-cells"):  # what stands above the table has its height when these are there
+        expect(page.get_by_role("button", name=f"PNG of the figure {name}")).to_be_visible(timeout=WAIT)
     table = page.locator("[class*=st-key-table_steps]")
     table.scroll_into_view_if_needed()
     place = table.bounding_box()

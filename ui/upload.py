@@ -97,7 +97,7 @@ def _in_use() -> None:
 
 def _choose(file: File) -> None:
     found, last = candidates(file.columns), st.session_state.get("file_last")
-    st.caption(f"**{plain(file.name)}**: {file.rows:,} rows. {_cut(file)}")
+    st.caption(f"**{plain(file.name)}**: {_cut(file) or f'{file.rows:,} rows.'}")
     start = found.index(last.column) if last is not None and last.column in found else 0
     column = st.selectbox("Column with the texts", found, index=start, key="file_column")
     second = None
