@@ -65,7 +65,8 @@ def trail(course: Course, states: Sequence[str], texts: Texts) -> go.Figure:
         way = found.coordinates[:, at]
         if not np.isfinite(way).all():
             continue
-        symbols = ["circle-open", *["arrow"] * (len(way) - 2), "star"]
+        between = len(way) - 2
+        symbols, sizes = ["circle-open", *["circle"] * between, "star"], [12, *[5] * between, 14]
         figure.add_trace(
             go.Scatter(
                 x=way[:, 0],
@@ -74,7 +75,7 @@ def trail(course: Course, states: Sequence[str], texts: Texts) -> go.Figure:
                 name=name,
                 mode="lines+markers",
                 line={"color": COLOURS[at % len(COLOURS)], "dash": DASHES[at % len(DASHES)], "width": 1.5},
-                marker={"symbol": symbols, "size": [11, *[9] * (len(way) - 2), 13], "angleref": "previous", "opacity": 1},
+                marker={"symbol": symbols, "size": sizes, "opacity": 1},
                 hovertemplate="%{customdata}<extra>%{fullData.name}</extra>",
             )
         )

@@ -24,8 +24,8 @@ TITLES = {
 }
 """What stands on an axis for a measure of `bertlens.read.travel.MEASURES`."""
 
-UNITS_DRAWN = 4
-"""Outlier units that have a bar of their own."""
+RANKS = (ORANGE, "#E69F00", "#F0E442", "#56B4E9")
+"""Colours of the bars of the largest units; their numbers stand in them."""
 
 
 def travel(found: Layers, measure: str, groups: Sequence[str] = ("real", "cls")) -> go.Figure:
@@ -57,6 +57,7 @@ def banded(
         go.Scatter(
             x=[*x, *x[::-1]],
             y=[*high, *low[::-1]],
+            mode="lines",
             fill="toself",
             fillcolor=faint(colour),
             line={"width": 0},
@@ -81,7 +82,7 @@ def banded(
 
 
 def anisotropy(found: Layers) -> go.Figure:
-    """The mean cosine of unrelated tokens in every state, beside fresh weights, unrelated sentences and independent directions."""
+    """The mean cosine of unrelated tokens in every state, beside that of fresh weights and unrelated sentences."""
     figure, labels = go.Figure(), found.labels
     low, high = (found.anisotropy.quantiles[:, QUANTILES.index(level)] for level in (0.05, 0.95))
     spread = (found.anisotropy.mean, low, high)
@@ -104,25 +105,18 @@ def anisotropy(found: Layers) -> go.Figure:
         )
     deviation = found.anisotropy.isotropic
     figure.add_hrect(y0=-deviation, y1=deviation, fillcolor="rgba(128,128,128,0.2)", line_width=0)
-    figure.add_annotation(
-        text=f"independent directions: 0 ± {deviation:.2f}",
-        x=1,
-        xref="paper",
-        y=0,
-        showarrow=False,
-        xanchor="right",
-        yanchor="top",
-    )
+    said = f"independent directions: 0 ± {deviation:.2f}"
+    figure.add_annotation(text=said, x=1, xref="paper", y=0, showarrow=False, xanchor="right", yanchor="top")
     figure.update_yaxes(title="mean cosine of unrelated tokens")
     return laid_out(figure, labels, 420)
 
 
-def outliers(found: Layers, most: int = UNITS_DRAWN) -> go.Figure:
+def outliers(found: Layers, most: int = len(RANKS)) -> go.Figure:
     """What single units add to the mean cosine of each state, as stacked bars; the rest of the units is one bar."""
     figure = go.Figure()
     parts = found.outliers.contributions
     tops = [found.outliers.top(state, most) for state in range(len(found.states))]
-    for rank, shade in zip(range(most), (1.0, 0.75, 0.55, 0.4), strict=False):
+    for rank, colour in enumerate(RANKS[:most]):
         units = [top[rank] for top in tops if rank < len(top)]
         if len(units) < len(tops):
             continue
@@ -133,15 +127,13 @@ def outliers(found: Layers, most: int = UNITS_DRAWN) -> go.Figure:
                 customdata=[[unit, _share(found, state, unit)] for state, unit in enumerate(units)],
                 text=[str(unit) for unit in units],
                 name=("largest unit", "second", "third", "fourth")[rank],
-                marker={"color": ORANGE, "opacity": shade, "pattern": {"shape": ("", "/", "x", ".")[rank]}},
+                marker={"color": colour},
                 hovertemplate="%{x}, unit %{customdata[0]}: %{y:.3f}%{customdata[1]}<extra></extra>",
             )
         )
     rest = [float(parts[state].sum() - parts[state, list(top)].sum()) for state, top in enumerate(tops)]
     hover = "%{x}, all other units: %{y:.3f}<extra></extra>"
-    bar = go.Bar(
-        x=list(found.labels), y=rest, name="all other units", marker={"color": BLUE, "opacity": 0.5}, hovertemplate=hover
-    )
+    bar = go.Bar(x=list(found.labels), y=rest, name="all other units", marker={"color": BLUE}, hovertemplate=hover)
     figure.add_trace(bar)
     figure.update_layout(barmode="relative")
     figure.update_yaxes(title="contribution to the mean cosine")
