@@ -77,9 +77,9 @@ class Fresh:
         if len(self.seeds) < 2:
             return f"A fresh linear layer is another one in every run: seed {self.seeds[0]} gives one of them."
         return (
-            f"A fresh linear layer is another one in every run: over {len(self.seeds)} seeds a logit of {self.readout} "
-            f"spreads by {number(float(self.spread.mean()))} (standard deviation), and two layers give a text another one of {classes} "
-            f"classes in {self.changes:.0%} of cases ({texts} text{'s' * (texts > 1)})."
+            f"A fresh linear layer is another one in every run: over {len(self.seeds)} seeds a logit of {self.readout} spreads "
+            f"by {number(float(self.spread.mean()))} (standard deviation), and two layers give a text another one of "
+            f"{classes} classes in {self.changes:.0%} of cases ({texts} text{'s' * (texts > 1)})."
         )
 
     def to_dict(self) -> dict[str, Any]:
