@@ -1,26 +1,28 @@
+import shlex
+
 import streamlit as st
 
 from bertlens.run.condition import Condition
 from ui import address, blocks, layers, questions
-from ui.conditions import presets
+from ui.conditions import SIDES, presets
 from ui.frame import Page, section, show
 from ui.parting import parting
 
 
-def states(found) -> None:
-    st.subheader("Every hidden state", anchor="states")
+def states(found, measure: str) -> None:
     tied = "is bit-equal to" if found.tied else "is not"
+    st.subheader("Every hidden state", anchor="states")
     st.caption(
-        f"`hidden_states` has {found.depth + 1} entries: the embeddings and {found.depth} layers. "
-        f"`hidden_states[-1]` {tied} `last_hidden_state` in this architecture; checked in this run."
+        f"`hidden_states` has {found.depth + 1} entries: the embeddings, then {found.depth} layers. `hidden_states[-1]` {tied} "
+        "`last_hidden_state` in this architecture; checked in this run."
     )
-    layers.travel(found)
+    layers.travel(found, measure)
 
 
 def two_conditions(given: Page, text: int) -> None:
     st.subheader("The same text under two conditions", anchor="conditions")
     presets(given.checkpoint().max_length)
-    reference, candidate = (Condition.parse(address.value(side)) for side in ("reference", "candidate"))
+    reference, candidate = (Condition.parse(address.value(side)) for side in SIDES)
     st.caption(f"Reference: {blocks.plain(reference.words)}. Candidate: {blocks.plain(candidate.words)}.")
     parting(given, text, reference, candidate)
 
@@ -32,23 +34,22 @@ def python(given: Page, pooling: str) -> None:
     facts = {"architecture": checkpoint.architecture, "max_length": checkpoint.max_length}
     code = layers_script(given.name, given.texts, pooling=pooling, **facts)
     words = ["bertlens", "layers", given.name, "--texts", "texts.txt", "--readout", pooling]
-    blocks.same_in_python(code, words, "bertlens_layers")
+    blocks.same_in_python(code, shlex.join(words), "bertlens_layers")
 
 
 def content(given: Page) -> None:
     found = questions.layers(given)
     blocks.sentence(found)
-    for note in found.notes:
-        st.caption(f":material/info: {blocks.plain(note)}")
+    blocks.notes(found.notes)
     blocks.findings(found.findings)
+    measure = layers.measured()
     with section():
-        states(found)
+        states(found, measure)
     with section():
         layers.narrow(found)
+    pooling = layers.texts(found, given.texts, measure)
     with section():
-        pooling = layers.texts(found, given.texts)
-    with section():
-        text = layers.one_text(given)
+        text = layers.one_text(given, measure)
         two_conditions(given, text)
     python(given, pooling)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from bertlens.diagnose.vectors import BATCH, COMPARED, default_readouts
 from scipy.stats import spearmanr
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules.pooling import Pooling
@@ -16,7 +17,6 @@ import bertlens
 from bertlens.errors import BertlensError
 from bertlens.judge.findings import catalogue
 from bertlens.judge.pooling import Poolings
-from bertlens.poolings import BATCH, COMPARED, default_readouts
 from bertlens.read import neighbours
 from bertlens.run.checkpoint import Checkpoint
 from bertlens.show import pooling as figures
@@ -230,8 +230,8 @@ def test_many_texts_run_in_batches_and_come_back_in_order(loaded: Loaded) -> Non
 
 
 def test_what_is_left_out_is_said(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bertlens.poolings.most_texts", lambda *_: 6)
-    monkeypatch.setattr("bertlens.poolings.COMPARED", 3)
+    monkeypatch.setattr("bertlens.diagnose.vectors.most_texts", lambda *_: 6)
+    monkeypatch.setattr("bertlens.diagnose.vectors.COMPARED", 3)
     result = bertlens.pooling(loaded("bert"), [f"text {at}" for at in range(9)])
     assert result.options[0].texts == 6 and result.compared == (0, 2, 4)
     assert result.notes == (

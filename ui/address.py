@@ -26,6 +26,10 @@ DEFAULTS: dict[str, str] = {
     "side": "right",
     "expr": "outputs.last_hidden_state[:, 0, :]",
     "module": "",
+    "measure": "change",
+    "pooling": "cls",
+    "layer": "",
+    "token": "0",
 }
 """Every name in a link with its value when it is left out."""
 

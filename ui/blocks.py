@@ -85,7 +85,12 @@ def verdict(comparison: Comparison) -> None:
             ("ULPs", count, "Representable numbers between the two, at most (in the coarser of the two formats)"),
         ):
             st.metric(label, shown, help=meaning, width=165)
-    for note in comparison.notes:
+    notes(comparison.notes)
+
+
+def notes(found: Sequence[str]) -> None:
+    """What a reader must know about how it was computed."""
+    for note in found:
         st.caption(f":material/info: {plain(note)}")
 
 

@@ -23,7 +23,7 @@ def choose(limit: int) -> tuple[Condition, Condition, str]:
     BertlensError
         Where a condition that was typed, or came with a link, cannot be read; it stays in its field.
     """
-    _presets(limit)
+    presets(limit)
     columns = st.columns([3, 3, 2])
     for side, column in zip(SIDES, columns, strict=False):
         with column:
@@ -40,7 +40,8 @@ def choose(limit: int) -> tuple[Condition, Condition, str]:
     return reference, candidate, address.value("readout").strip() or "cls"
 
 
-def _presets(limit: int) -> None:
+def presets(limit: int) -> None:
+    """Pairs of conditions by their everyday names; choosing one sets both conditions and the readout."""
     names = [preset.name for preset in PRESETS]
     st.session_state["edit_preset"] = next((preset.name for preset in PRESETS if _is_set(preset, limit)), None)
 

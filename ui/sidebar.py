@@ -13,6 +13,7 @@ PAGES = (
     ("pages/1_Batch_and_padding.py", "Batch and padding", ":material/compare_arrows:"),
     ("pages/2_Shapes.py", "Shapes", ":material/deployed_code:"),
     ("pages/3_Checkpoint.py", "Checkpoint", ":material/inventory_2:"),
+    ("pages/4_Layers.py", "Layers", ":material/layers:"),
 )
 """Every page with its label and icon, in reading order."""
 
