@@ -63,7 +63,7 @@ def test_a_shifted_cloud_has_the_mean_cosine_that_its_shift_predicts_and_none_af
 
 
 def test_contributions_sum_to_the_mean_cosine_exactly() -> None:
-    values, pairs = cloud(4, 20, 9) * np.array([1, 1, 30, 1, 1, 1, 1, 1, 0.1]) + 2, some_pairs(20)
+    values, pairs = (cloud(4, 20, 9) + 2) * np.array([1, 1, 30, 1, 1, 1, 1, 1, 0.1]), some_pairs(20)
     found = outliers(values, pairs)
     np.testing.assert_allclose(found.contributions.sum(1), anisotropy(values, pairs).mean, rtol=1e-12)
     np.testing.assert_allclose(found.shares(0).sum(), 1)

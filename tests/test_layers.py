@@ -146,6 +146,12 @@ def test_the_shape_of_a_model_is_no_caution(loaded: Loaded) -> None:
     assert bertlens.layers(loaded("electra"), TEXTS, baseline=False).verdict == "caution"
 
 
+def test_the_sentences_of_the_control_have_nothing_in_common(minilm: Checkpoint) -> None:
+    vectors = bertlens.layers(minilm, list(UNRELATED), baseline=False).course("mean")
+    assert vectors.pairs["largest"][-1] < 0.25  # a model trained to tell sentences apart is the judge
+    assert bertlens.layers(minilm, ALIKE, baseline=False).course("mean").pairs["smallest"][-1] > 0.8
+
+
 def test_texts_on_one_subject_accuse_nobody(minilm: Checkpoint) -> None:
     told = bertlens.layers(minilm, ALIKE)
     assert told.anisotropy.mean[-1] > narrow.HIGH > told.control.mean[-1]
@@ -249,9 +255,7 @@ def test_long_texts_are_sampled_and_truncated_ones_are_said(minilm: Checkpoint) 
     assert "nrelated tokens have a mean cosine of" in told.sentence
 
 
-def test_weights_that_were_not_in_the_file_are_a_problem(
-    family_folder: Folder, tmp_path: Path, loaded: Loaded, pushed: Callable[[float], Checkpoint]
-) -> None:
+def test_weights_that_were_not_in_the_file_are_a_problem(family_folder: Folder, tmp_path: Path) -> None:
     for file in family_folder("bert").iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     weights = load_file(tmp_path / "model.safetensors")
@@ -270,7 +274,7 @@ def test_fresh_weights_are_drawn_apart_and_leave_no_trace(minilm: Checkpoint) ->
     assert torch.equal(minilm.model.embeddings.word_embeddings.weight, digest)
     drawn_weights = [model.model.encoder.layer[0].output.dense.weight for model in (one, two, other)]
     assert torch.equal(drawn_weights[0], drawn_weights[1]) and not torch.equal(drawn_weights[0], drawn_weights[2])
-    np.testing.assert_allclose(float(drawn_weights[0].std()), 0.02, rtol=0.01)
+    np.testing.assert_allclose(float(drawn_weights[0].detach().std()), 0.02, rtol=0.01)
     assert one.tokenizer_lock is minilm.tokenizer_lock and one.kept is not minilm.kept
     assert not one.model.training and one.model.dtype == torch.float32
     survey(few(one, as_texts(TEXTS), Condition()), [SampleReader(few(one, as_texts(TEXTS), Condition()))])
@@ -285,8 +289,7 @@ def test_few_tokens_are_run_for_the_baseline(minilm: Checkpoint) -> None:
     inputs = few(minilm, long, Condition())
     assert sum(len(row.ids) for row in inputs.tokens) <= TOKENS and len(inputs.tokens) == 16
     short = few(minilm, as_texts(TEXTS), Condition.parse("specials=off,mask=off"))
-    assert str(short.condition.mask) == "on" and not any(sum(row.special) for row in short.tokens)
-    assert len({text.split()[0] for text in map(str, UNRELATED)}) == len(UNRELATED)
+    assert short.condition.mask == "on" and not any(sum(row.special) for row in short.tokens)
 
 
 def test_one_text_token_by_token(minilm: Checkpoint) -> None:
