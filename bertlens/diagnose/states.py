@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bertlens.judge import narrow
-from bertlens.judge.findings import most_serious_first, of_truncation
+from bertlens.judge.findings import most_serious_first, of_checkpoint, of_truncation
 from bertlens.judge.layers import Layers, states_of
 from bertlens.judge.token_layers import TokenLayers, token_layers
 from bertlens.read import states as of_text
 from bertlens.read.geometry import Anisotropy, anisotropy, cka, outliers
 from bertlens.read.pooled import OF_STATES, PooledReader, most_texts
+from bertlens.read.readout import Readout
 from bertlens.read.sample import Sample, SampleReader
 from bertlens.read.survey import Reader, survey
 from bertlens.read.travel import TravelReader
@@ -65,7 +66,7 @@ def layers(
     control = _sampled(few(checkpoint, UNRELATED, Condition()))
     drawn = _sampled(few(fresh(checkpoint), whole, how)) if baseline else None
     units = outliers(sample.values, sample.unrelated)
-    findings = narrow.of_states(names, found, control, drawn, units)
+    findings = [*of_checkpoint(checkpoint, Readout("cls")), *narrow.of_states(names, found, control, drawn, units)]
     return Layers(
         checkpoint=checkpoint.to_dict(),
         condition=str(how),

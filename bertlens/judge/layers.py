@@ -131,20 +131,26 @@ class Layers:
     @property
     def sentence(self) -> str:
         """How far cosines between the states' vectors can be read, and whether training made them so, with the number."""
-        if self.verdict != "sound":
-            first = next(finding for finding in self.findings if finding.severity == self.verdict)
-            word = "Faulty" if self.verdict == "problem" else "Usable with care"
+        word = {"problem": "Faulty", "caution": "Usable with care", "sound": "Sound"}[self.verdict]
+        first = next((finding for finding in self.findings if finding.severity == self.verdict), None)
+        if first is None:
+            return f"{word}: {self._measured}."
+        if first.id == narrow.ID:
             return f"{word}: {first.title}."
+        return f"{word}: {first.title}. {self._measured[0].upper()}{self._measured[1:]}."
+
+    @property
+    def _measured(self) -> str:
+        """How alike unrelated tokens are, where that is no finding."""
         found = self.anisotropy
         if not narrow.judged(found):
             return (
-                f"Sound: hidden_states has {self.depth + 1} entries for {self.depth} layers; how alike unrelated tokens are "
-                f"needs two different texts and {narrow.LEAST} tokens (here {found.texts} and {found.tokens})."
+                f"hidden_states has {self.depth + 1} entries for {self.depth} layers; how alike unrelated tokens are "
+                f"needs two different texts and {narrow.LEAST} tokens (here {found.texts} and {found.tokens})"
             )
         state = int(np.nanargmax(found.mean))
-        if found.mean[state] < narrow.HIGH:
-            return f"Sound: {narrow.told(self.names, found, self.baseline, state)}; no other state has more."
-        return f"Sound: {narrow.told(self.names, found, self.baseline, state)}{self._why(state)}."
+        told = narrow.told(self.names, found, self.baseline, state)
+        return f"{told}; no other state has more" if found.mean[state] < narrow.HIGH else f"{told}{self._why(state)}"
 
     def _why(self, state: int) -> str:
         """What a high mean cosine comes from where nothing is wrong."""

@@ -97,4 +97,4 @@ def _through(outliers: Outliers, state: int, hidden: int) -> str:
     units, share = outliers.making(state)
     if not units or len(units) > max(1, FEW * hidden):
         return ""
-    return f"; {len(units)} of {hidden} units make{'s' * (len(units) == 1)} {share:.0%} of it"
+    return f"; {len(units)} of {hidden} units make{'s' * (len(units) == 1)} {100 * share:.0f} % of it"

@@ -73,10 +73,14 @@ def anisotropy(values: np.ndarray, pairs: np.ndarray, texts: int = 2) -> Anisotr
 
 
 def directions(vectors: np.ndarray) -> np.ndarray:
-    """(…, hidden) divided by their lengths, in float64; a vector of zeros, or of nothing but rounding, stays zero."""
+    """(…, vectors, hidden) divided by their lengths, in float64; a vector of zeros stays zero, and NaN stays NaN.
+
+    Zero is also what is nothing but rounding beside the longest vector.
+    """
     wide = vectors.astype(np.float64)
     lengths = np.linalg.norm(wide, axis=-1, keepdims=True)
-    units: np.ndarray = np.divide(wide, lengths, out=np.zeros_like(wide), where=lengths > 1e-12 * lengths.max(initial=0.0))
+    nothing = lengths <= 1e-12 * np.fmax.reduce(lengths, axis=-2, keepdims=True, initial=0.0)
+    units: np.ndarray = np.divide(wide, lengths, out=np.zeros_like(wide), where=~nothing)
     return units
 
 
