@@ -25,7 +25,10 @@ from bertlens.judge.sweep import Sweep, lengths_between, sweep
 from bertlens.judge.verdict import judge, overall, worst
 from bertlens.judge.weights.matrix import Matrix, matrix_of
 from bertlens.judge.weights.modules import module_of
-from bertlens.poolings import padding_trap, pool, pooling, pooling_costs
+from bertlens.poolings import padding_trap as padding_trap
+from bertlens.poolings import pool as pool
+from bertlens.poolings import pooling as pooling
+from bertlens.poolings import pooling_costs as pooling_costs
 from bertlens.read import capture as captures
 from bertlens.read.access import accesses
 from bertlens.read.capture import Capture
@@ -43,23 +46,6 @@ from bertlens.run.texts import as_texts
 
 if TYPE_CHECKING:
     from bertlens.run.checkpoint import Checkpoint
-
-__all__ = [
-    "capture",
-    "check",
-    "check_texts",
-    "compare",
-    "explain",
-    "index_or_slice",
-    "padding_sweep",
-    "padding_trap",
-    "pool",
-    "pooling",
-    "pooling_costs",
-    "shapes",
-    "weight_matrix",
-    "where_they_part",
-]
 
 Vectors = tuple[np.ndarray, np.ndarray]
 """Reference and candidate, each (texts, dimensions)."""
