@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import bertlens
-from bertlens import diagnose_layers
+from bertlens.diagnose import states as diagnosed
 from bertlens.errors import BertlensError
 from bertlens.judge import narrow
 from bertlens.judge.layers import Layers, states_of
@@ -238,7 +238,7 @@ def test_what_has_no_course_is_said(found: Layers, readout: str, said: str) -> N
 
 def test_more_texts_than_fit_are_measured_but_not_kept(minilm: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = bertlens.layers(minilm, TEXTS, baseline=False)
-    monkeypatch.setattr(diagnose_layers, "most_texts", lambda *sizes: 2)
+    monkeypatch.setattr(diagnosed, "most_texts", lambda *sizes: 2)
     told = bertlens.layers(minilm, TEXTS, baseline=False)
     assert told.pooled.texts == 2 and "first 2 of 4 texts" in told.notes[0]
     assert not any("first 2" in note for note in whole.notes)

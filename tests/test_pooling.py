@@ -20,7 +20,7 @@ from bertlens.judge.pooling import Poolings
 from bertlens.read import neighbours
 from bertlens.run.checkpoint import Checkpoint
 from bertlens.show import pooling as figures
-from tests.conftest import Loaded
+from tests.conftest import Folder, Loaded
 
 TEXTS = (
     "A cat sat.",
@@ -278,3 +278,15 @@ def test_costs_are_measured(minilm: Checkpoint) -> None:
     assert cost.sentence.startswith("The dearest readout is mean@all:mean")
     with pytest.raises(BertlensError, match="0 repeats"):
         bertlens.pooling_costs(minilm, TEXTS, repeats=0)
+
+
+def test_a_declared_pooling_that_nobody_knows_is_no_readout(family_folder: Folder, copy_of: Folder) -> None:
+    folder = copy_of(family_folder("bert"))
+    modules = [{"path": "", "type": "x.Transformer"}, {"path": "1_Pooling", "type": "x.Pooling"}]
+    (folder / "modules.json").write_text(json.dumps(modules), "utf-8")
+    (folder / "1_Pooling").mkdir()
+    for mode, declared in (("cls", "cls"), ("median", "")):
+        (folder / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode": mode}), "utf-8")
+        result = bertlens.pooling(bertlens.load(str(folder)), TEXTS, readouts=["cls", "mean"])
+        assert (result.declared, result.options[0].declared, result.verdict) == (declared, bool(declared), "sound")
+        assert ("which no readout carries out" in result.sentence) == (not declared)

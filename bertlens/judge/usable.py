@@ -113,7 +113,7 @@ def of_specials(pooled: Pooled, readouts: Sequence[Readout]) -> list[Finding]:
     if not known.size:
         return []
     title = (
-        "mean counts [CLS] and [SEP], mean_content does not: their vectors have a cosine of "
+        "mean counts special tokens such as [CLS] and [SEP], mean_content does not: their vectors have a cosine of "
         f"{known.mean():.3f} on average and {known.min():.3f} at the least"
     )
     evidence = {"cosine_mean": float(known.mean()), "cosine_min": float(known.min())}

@@ -71,7 +71,11 @@ class Recipe:
     def readout(self) -> str:
         """The readout that carries it out, "" where none can."""
         other = [kind for kind in self.kinds if kind not in ("Transformer", "Pooling", "Normalize")]
-        return "" if len(self.modes) != 1 or other else self.modes[0] + ("|l2" if self.normalised else "")
+        return (
+            ""
+            if len(self.modes) != 1 or self.modes[0] not in SPOKEN or other
+            else self.modes[0] + ("|l2" if self.normalised else "")
+        )
 
 
 def declared(documents: Documents) -> Recipe | None:
