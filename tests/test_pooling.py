@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from bertlens.diagnose.vectors import BATCH, COMPARED, default_readouts
 from scipy.stats import spearmanr
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules.pooling import Pooling
 
 import bertlens
+from bertlens.diagnose.vectors import BATCH, COMPARED, default_readouts
 from bertlens.errors import BertlensError
 from bertlens.judge.findings import catalogue
 from bertlens.judge.pooling import Poolings

@@ -30,6 +30,11 @@ DEFAULTS: dict[str, str] = {
     "pooling": "cls",
     "layer": "",
     "token": "0",
+    "readouts": "",
+    "agree": "rank agreement",
+    "shown": "",
+    "trap": "case",
+    "classes": "5",
 }
 """Every name in a link with its value when it is left out."""
 

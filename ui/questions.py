@@ -14,6 +14,7 @@ from ui.progress import working
 if TYPE_CHECKING:
     from bertlens.judge.checkpoint.checkup import Checkup
     from bertlens.judge.comparison import Comparison
+    from bertlens.judge.costs import Costs
     from bertlens.judge.expression.explained import Explained
     from bertlens.judge.layers import Layers
     from bertlens.judge.parting import Parting
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from bertlens.judge.rows import Rows
     from bertlens.judge.sweep import Sweep
     from bertlens.judge.token_layers import TokenLayers
+    from bertlens.judge.trap import PaddingTrap
     from bertlens.judge.weights.matrix import Matrix
     from bertlens.judge.weights.reload import Reload
     from bertlens.read.capture import Capture
@@ -142,17 +144,50 @@ def token_path(page: Page, text: int, condition: Condition) -> TokenLayers:
     return _asked(page, "Reading one text", ("tokens", page.texts, text, condition), make, memory.large)
 
 
-def pooling(page: Page, condition: Condition, readouts: tuple[str, ...]) -> Poolings:
-    """Every readout of the texts from one pass."""
+def pooling(page: Page, condition: Condition) -> Poolings:
+    """The usual readouts of the texts, all from one pass."""
     from bertlens import diagnose
 
     checkpoint = page.checkpoint()
 
     def make(progress: Progress) -> Poolings:
-        return diagnose.pooling(checkpoint, page.texts, condition=condition, readouts=readouts or None, progress=progress)
+        return diagnose.pooling(checkpoint, page.texts, condition=condition, progress=progress)
 
-    values = ("pooling", page.texts, condition, readouts)
-    return _asked(page, f"Pooling {len(page.texts):,} texts", values, make, memory.huge)
+    return _asked(page, f"Pooling {len(page.texts):,} texts", ("pooling", page.texts, condition), make, memory.huge)
+
+
+def other_readouts(page: Page, condition: Condition, readouts: tuple[str, ...]) -> Poolings:
+    """Readouts of one's own from the pass that `pooling` made; nothing is run."""
+    from bertlens import diagnose
+
+    known = pooling(page, condition)
+    if readouts in ((), known.readouts):
+        return known
+    return diagnose.pooling(page.checkpoint(), page.texts, condition=condition, readouts=readouts, known=known)
+
+
+def padding_trap(page: Page, texts: Texts, poolings: tuple[str, ...]) -> PaddingTrap:
+    """Poolings at growing padding."""
+    from bertlens import diagnose
+
+    checkpoint = page.checkpoint()
+
+    def make(progress: Progress) -> PaddingTrap:
+        return diagnose.padding_trap(checkpoint, texts, poolings=poolings, progress=progress)
+
+    return _asked(page, "Padding the texts", ("trap", texts, poolings), make)
+
+
+def pooling_costs(page: Page, condition: Condition, readouts: tuple[str, ...]) -> Costs:
+    """What each readout costs beside the forward pass."""
+    from bertlens import diagnose
+
+    checkpoint = page.checkpoint()
+
+    def make(progress: Progress) -> Costs:
+        return diagnose.pooling_costs(checkpoint, page.texts, condition=condition, readouts=readouts, progress=progress)
+
+    return _asked(page, "Timing the readouts", ("costs", page.texts, condition, readouts), make)
 
 
 def check(page: Page) -> Checkup:

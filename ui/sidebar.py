@@ -14,6 +14,7 @@ PAGES = (
     ("pages/2_Shapes.py", "Shapes", ":material/deployed_code:"),
     ("pages/3_Checkpoint.py", "Checkpoint", ":material/inventory_2:"),
     ("pages/4_Layers.py", "Layers", ":material/layers:"),
+    ("pages/5_Pooling.py", "Pooling", ":material/merge:"),
 )
 """Every page with its label and icon, in reading order."""
 

@@ -58,6 +58,7 @@ def pooling(
     *,
     condition: str | Condition = "",
     readouts: Sequence[str | Readout] | None = None,
+    known: Poolings | None = None,
     progress: Progress = silent,
 ) -> Poolings:
     """Read the same forward passes in many ways, and say which of them may be used.
@@ -67,6 +68,7 @@ def pooling(
     condition : how the texts are run, batches included, because some readouts take the padding of the batch for text. Where it
         puts more than 32 texts into one batch, they run in batches of 32 in the given order.
     readouts : in their own notation; by default every pooling of the last layer and the usual combinations of layers.
+    known : the answer for other readouts of the same texts under the same condition; the model is then not run again.
 
     Raises
     ------
@@ -83,7 +85,7 @@ def pooling(
         ran = wanted.replace(batch=BATCH)
         notes.append(f"The texts ran in batches of {BATCH} in the given order, not in one batch.")
     inputs = prepare(checkpoint, whole, ran)
-    pooled = pool_all(inputs, progress=progress)
+    pooled = pool_all(inputs, progress=progress) if known is None else known.pooled
     compared = tuple(spread(range(len(whole)), COMPARED))
     if len(compared) < len(whole):
         notes.append(f"Similarities are compared on {len(compared)} of {len(whole):,} texts from all over.")
