@@ -41,7 +41,7 @@ def content(given: Page) -> None:
     found = questions.layers(given)
     blocks.sentence(found)
     blocks.notes(found.notes)
-    blocks.findings(found.findings)
+    blocks.graded(found.findings)
     measure = layers.measured()
     with section():
         states(found, measure)

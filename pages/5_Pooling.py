@@ -30,7 +30,7 @@ def content(given: Page) -> None:
         blocks.sentence(found)
         blocks.notes(found.notes)
     pooling.options(found)
-    blocks.findings(found.findings)
+    blocks.graded(found.findings)
     pooling.agreement(found)
     pooling.alike(found, given.texts)
     with section():

@@ -31,6 +31,7 @@ DEFAULTS: dict[str, str] = {
     "layer": "",
     "token": "0",
     "readouts": "",
+    "l2": "",
     "agree": "rank agreement",
     "shown": "",
     "trap": "case",

@@ -125,6 +125,14 @@ def findings(found: Sequence[Finding], carry_out: Callable[[Finding], None] | No
                 st.json(finding.evidence)
 
 
+def graded(found: Sequence[Finding]) -> None:
+    """Problems and cautions as cards; notes folded below them."""
+    findings([finding for finding in found if finding.severity != "note"])
+    if told := [finding for finding in found if finding.severity == "note"]:
+        with st.expander(f"Worth knowing ({len(told)})", icon=":material/info:"):
+            findings(told)
+
+
 def table(frame: pd.DataFrame, name: str, *, numbers: Sequence[str] = (), document: Result | None = None) -> None:
     """A table with its downloads; `numbers` are shown in scientific notation, `document` is the whole result as JSON."""
     _grid(frame, name, numbers)

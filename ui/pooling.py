@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -44,9 +45,19 @@ def chosen(usual: tuple[str, ...]) -> tuple[str, ...]:
         help="pooling[@layers][|l2], for example mean@-2|l2 or cls@all:mean: type it and press Enter. Pooling: "
         + "; ".join(f"{name}: {words}" for name, words in POOLINGS.items()),
     )
-    for readout in listed("readouts"):
-        Readout.parse(readout)
-    return listed("readouts") or usual
+    readouts = listed("readouts") or usual
+    normalised = address.widget(
+        st.toggle,
+        "Normalise every vector to length 1 (|l2)",
+        "l2",
+        shown=address.value("l2") == "on",
+        to_text=lambda on: "on" if on else "",
+        help="Cosines do not change by it; dot products, distances and everything that learns from the vectors do.",
+    )
+    parsed = [Readout.parse(readout) for readout in readouts]
+    if normalised:
+        parsed = [replace(readout, l2=True) for readout in parsed]
+    return tuple(dict.fromkeys(map(str, parsed)))
 
 
 def options(found: Poolings) -> None:
@@ -168,14 +179,28 @@ def linear(given: Page, found: Poolings, condition: Condition) -> Readout:
         )
     fresh = found.fresh(picked, classes)
     st.warning(blocks.plain(fresh.sentence), icon=":material/casino:")
-    steps = pd.DataFrame(
-        {
-            "step": [step.what for step in fresh.steps],
-            "axes": [" × ".join(step.axes) for step in fresh.steps],
-            "shape": [" × ".join(map(str, step.shape)) for step in fresh.steps],
-        }
-    )
-    blocks.table(steps, "bertlens-steps")
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        st.markdown(f"**From the hidden states to the logits, by {blocks.plain(picked)}**")
+        steps = pd.DataFrame(
+            {
+                "step": [step.what for step in fresh.steps],
+                "axes": [" × ".join(step.axes) for step in fresh.steps],
+                "shape": [" × ".join(map(str, step.shape)) for step in fresh.steps],
+            }
+        )
+        blocks.table(steps, "bertlens-steps")
+    with right:
+        st.markdown("**The layer that each readout needs**")
+        needed = pd.DataFrame(
+            {
+                "readout": found.readouts,
+                "vectors": [f"{option.texts} × {option.dimensions}" for option in found.options],
+                "layer": [f"torch.nn.Linear({option.dimensions}, {classes})" for option in found.options],
+                "logits": [f"{option.texts} × {classes}" for option in found.options],
+            }
+        )
+        blocks.table(needed, "bertlens-needed")
     words = f"Logits of text 0 under {len(fresh.seeds)} freshly drawn layers (seeds {', '.join(map(str, fresh.seeds))})."
     blocks.figure(pooling.fresh(fresh, given.texts), "bertlens-logits", fresh.to_frame(), words=words)
     _costs(given, found, condition)

@@ -46,10 +46,15 @@ TRAPPED = 16
 
 
 def default_readouts(checkpoint: Checkpoint) -> tuple[str, ...]:
-    """Every pooling of the last layer, and the combinations of layers that people compare, as far as the model has them."""
-    facts = checkpoint.architecture
+    """What the checkpoint declares, every pooling of the last layer, and the combinations of layers that people compare.
+
+    As far as the model has them.
+    """
+    facts, recipe = checkpoint.architecture, usable.recipe_of(checkpoint)
+    declared = [recipe.readout] if recipe and recipe.readout else []
     poolings = [pooling for pooling in POOLINGS if pooling != "pooler" or facts.pooler]
-    return (*poolings, *(readout for readout in COMBINED if "last4" not in readout or facts.layers >= 3))
+    combined = [readout for readout in COMBINED if "last4" not in readout or facts.layers >= 3]
+    return tuple(dict.fromkeys([*declared, *poolings, *combined]))
 
 
 def pooling(

@@ -193,6 +193,12 @@ def faint(colour: str) -> str:
 def laid_out(figure: go.Figure, labels: Sequence[str], height: int) -> go.Figure:
     """Every state on the x axis in its order, the legend above, and the page as the background."""
     figure.update_xaxes(type="category", categoryorder="array", categoryarray=list(labels), title="hidden_states[…]")
+    short = [label.replace("0 emb", "0<br>emb").replace(" = last_hidden_state", "<br>last") for label in labels]
+    step = max(1, len(labels) // 13)  # a label is two lines, so that it needs no turning in a narrow column
+    shown = sorted({*range(0, len(labels), step), len(labels) - 1})
+    figure.update_xaxes(
+        tickvals=[labels[at] for at in shown], ticktext=[short[at].replace("_", "_<br>") for at in shown], tickangle=0
+    )
     figure.update_xaxes(range=[-0.5, len(labels) - 0.5])
     return framed(figure, height)
 
