@@ -16,7 +16,14 @@ from bertlens.judge.wording import number
 from tests.conftest import Folder
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("app.py", "pages/1_Batch_and_padding.py", "pages/2_Shapes.py", "pages/3_Checkpoint.py")
+PAGES = (
+    "app.py",
+    "pages/1_Batch_and_padding.py",
+    "pages/2_Shapes.py",
+    "pages/3_Checkpoint.py",
+    "pages/4_Layers.py",
+    "pages/5_Pooling.py",
+)
 COMPARE = "pages/1_Batch_and_padding.py"
 TEXTS = "A short text.\nA text that is a good deal longer than the first one, and padded less."
 

@@ -38,7 +38,7 @@ class Costs:
         """The dearest readout, with its share."""
         dearest = max(self.seconds, key=lambda readout: self.seconds[readout])
         return (
-            f"The dearest readout is {dearest}: {1000 * self.seconds[dearest]:.2g} ms, {self.ratio(dearest):.1%} of the "
+            f"The dearest readout is {dearest}: {1000 * self.seconds[dearest]:.2g} ms, {self.ratio(dearest):.2%} of the "
             f"forward pass of {self.texts} × {self.tokens} tokens ({1000 * self.forward:.3g} ms, medians of {self.repeats})."
         )
 

@@ -63,7 +63,7 @@ def agreement(result: Poolings, measure: str = "rank agreement", k: int | None =
             zmin=low,
             zmax=high,
             colorscale=SCALE,
-            colorbar={"title": measure},
+            colorbar=_across(measure),
             hovertemplate="%{y} and %{x}: %{z:.3f}<extra>" + words + "</extra>",
             xgap=1,
             ygap=1,
@@ -71,7 +71,7 @@ def agreement(result: Poolings, measure: str = "rank agreement", k: int | None =
     )
     figure.update_yaxes(type="category", autorange="reversed")
     figure.update_xaxes(type="category", tickangle=-45)
-    return laid_out(figure, 200 + 26 * len(names))
+    return laid_out(figure, 260 + 26 * len(names)).update_layout(margin_t=80)
 
 
 def _matrix(result: Poolings, measure: str, k: int | None) -> np.ndarray:
@@ -121,8 +121,9 @@ def similarities(result: Poolings, texts: Texts, readouts: Sequence[str] | None 
     numbers = {"tickvals": list(range(len(shown))), "ticktext": [str(text) for text in shown]} if labelled else {}
     figure.update_xaxes(**(numbers or {"showticklabels": False}), tickangle=0)
     figure.update_yaxes(**(ticks or numbers or {"showticklabels": False}), autorange="reversed")
-    figure.update_layout(coloraxis={"colorscale": SCALE, "cmin": low, "cmax": high, "colorbar": {"title": "cosine"}})
-    return laid_out(figure, 60 + 260 * lines)
+    figure.update_layout(coloraxis={"colorscale": SCALE, "cmin": low, "cmax": high, "colorbar": _across("cosine")})
+    figure.update_annotations(font_size=12)
+    return laid_out(figure, 130 + 240 * lines).update_layout(margin_t=110)
 
 
 def neighbours(result: Poolings, texts: Texts, readout: str, k: int | None = None) -> pd.DataFrame:
@@ -211,6 +212,12 @@ def fresh(result: Fresh, texts: Texts, text: int = 0) -> go.Figure:
     figure.update_xaxes(type="category")
     figure.update_yaxes(title=f"logit of text {text}: {_short(texts[text])}")
     return laid_out(figure, 400)
+
+
+def _across(title: str) -> dict[str, object]:
+    """A colour bar above the picture, which leaves its whole width to it, on a phone as well."""
+    where = {"orientation": "h", "x": 0.5, "y": 1.02, "yanchor": "bottom"}
+    return {"title": {"text": title, "side": "top"}, "thickness": 10, "len": 0.6, **where}
 
 
 def _whole(text: str | tuple[str, str]) -> str:
