@@ -26,6 +26,7 @@ from bertlens.read.survey import survey
 from bertlens.read.vectors import read
 from bertlens.run.checkpoint import Checkpoint
 from bertlens.run.condition import Condition
+from bertlens.run.fresh import TEXTS as MOST_TEXTS
 from bertlens.run.fresh import TOKENS, UNRELATED, few, fresh
 from bertlens.run.inputs import prepare
 from bertlens.run.texts import as_texts
@@ -348,3 +349,11 @@ def test_the_states_of_a_document_are_those_of_the_frame(found: Layers) -> None:
     assert document["anisotropy"]["mean"] == frame["unrelated"].tolist()
     assert document["states"][0]["travel"]["real"]["change"]["mean"] is None
     assert "texts_sha256" in document["environment"] and TEXTS[0] not in json.dumps(document)
+
+
+def test_the_constants_are_those_in_the_document() -> None:
+    document = (Path(__file__).parent.parent / "docs" / "layers.md").read_text("utf-8")
+    for constant in ("HIGH", "ABOVE", "LEAST"):
+        assert f"`{constant} = {getattr(narrow, constant):g}`" in document
+    assert f"Units are named where {100 * narrow.FEW:g} % of them" in document
+    assert f"{TOKENS} tokens together" in document and f"first\n   {MOST_TEXTS} texts" in document
