@@ -6,6 +6,7 @@ import gc
 import json
 import weakref
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from bertlens.read.survey import survey
 from bertlens.read.vectors import read
 from bertlens.run.checkpoint import Checkpoint
 from bertlens.run.condition import Condition
+from bertlens.run.fresh import TEXTS as MOST_TEXTS
 from bertlens.run.fresh import TOKENS, UNRELATED, few, fresh
 from bertlens.run.inputs import prepare
 from bertlens.run.texts import as_texts
@@ -34,6 +36,7 @@ from bertlens.show import layers as drawn
 from bertlens.show import token_layers as drawn_tokens
 from tests.conftest import Folder, Loaded
 from tests.families import FAMILIES
+from tests.test_survey import with_a_last_norm
 
 TEXTS = ["The river bank was muddy.", "Money lies in the bank on Monday.", "A quiet <b>song</b> $x$", "the the the dogs"]
 ALIKE = ["The cat sat on the mat.", "A cat is sitting on a mat.", "On the mat there sits a cat."]
@@ -47,17 +50,18 @@ def found(minilm: Checkpoint) -> Layers:
 @pytest.fixture(scope="module")
 def pushed(family_folder: Folder, tmp_path_factory: pytest.TempPathFactory) -> Callable[[float], Checkpoint]:
     """A random BERT with so much added to one unit of its last LayerNorm's bias."""
+    return lambda size: bertlens.load(str(push(family_folder("bert"), tmp_path_factory.mktemp("pushed"), size)))
 
-    def push(size: float) -> Checkpoint:
-        folder = tmp_path_factory.mktemp("pushed")
-        for file in family_folder("bert").iterdir():
-            (folder / file.name).write_bytes(file.read_bytes())
-        weights = load_file(folder / "model.safetensors")
-        weights["encoder.layer.2.output.LayerNorm.bias"][7] += size
-        save_file(weights, folder / "model.safetensors", {"format": "pt"})
-        return bertlens.load(str(folder))
 
-    return push
+def push(sound: Path, folder: Path, size: float, prefix: str = "") -> Path:
+    """A copy of a BERT's folder with so much added to one unit of its last bias, and a prefix to the names of its weights."""
+    for file in sound.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    weights = load_file(folder / "model.safetensors")
+    weights["encoder.layer.2.output.LayerNorm.bias"][7] += size
+    weights = {f"{prefix}{name}": tensor for name, tensor in weights.items()}
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    return folder
 
 
 def test_every_state_is_named_and_what_holds_it_is_checked_on_the_run(found: Layers) -> None:
@@ -256,11 +260,7 @@ def test_long_texts_are_sampled_and_truncated_ones_are_said(minilm: Checkpoint) 
 
 
 def test_weights_that_were_not_in_the_file_are_a_problem(family_folder: Folder, tmp_path: Path) -> None:
-    for file in family_folder("bert").iterdir():
-        (tmp_path / file.name).write_bytes(file.read_bytes())
-    weights = load_file(tmp_path / "model.safetensors")
-    save_file({f"wrong.{name}": tensor for name, tensor in weights.items()}, tmp_path / "model.safetensors", {"format": "pt"})
-    told = bertlens.layers(bertlens.load(str(tmp_path)), TEXTS, baseline=False)
+    told = bertlens.layers(bertlens.load(str(push(family_folder("bert"), tmp_path, 0, "wrong."))), TEXTS, baseline=False)
     assert told.verdict == "problem" and told.findings[0].id == "weights-not-loaded"
     assert told.sentence.startswith("Faulty: ")
 
@@ -282,6 +282,27 @@ def test_fresh_weights_are_drawn_apart_and_leave_no_trace(minilm: Checkpoint) ->
     del one, drawn_weights
     gc.collect()
     assert left() is None
+
+
+def test_two_visitors_draw_the_same_weights_at_once(loaded: Loaded) -> None:
+    checkpoint = loaded("bert")
+    expected = fresh(checkpoint).model.state_dict()
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(lambda _: fresh(checkpoint).model.state_dict(), range(8)):
+            assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+
+
+def test_a_last_norm_makes_a_state_of_its_own(tmp_path: Path) -> None:
+    checkpoint = with_a_last_norm(tmp_path)
+    told = bertlens.layers(checkpoint, TEXTS)
+    assert not told.tied and told.labels == ("0 embeddings", "1", "2", "last_hidden_state")
+    assert len(told.to_frame()) == 4 == len(told.cka) == len(told.anisotropy.mean)
+    path = bertlens.token_path(checkpoint, TEXTS, 0)
+    assert path.names == told.names and np.abs(path.values[-1] - path.values[-2]).max() > 0.1
+    np.testing.assert_allclose(path.measures["norm"][-1][0], told.course("cls").measures["norm"][-1][0], rtol=1e-5)
+    parted = bertlens.where_they_part(checkpoint, TEXTS, 0, candidate="mask=off", sublayers=False)
+    assert parted.layers == told.names and parted.max_abs.shape == (4, len(path.tokens))
+    assert drawn.anisotropy(told).to_json() and drawn_tokens.token_map(path, "to_last").to_json()
 
 
 def test_few_tokens_are_run_for_the_baseline(minilm: Checkpoint) -> None:
@@ -348,3 +369,11 @@ def test_the_states_of_a_document_are_those_of_the_frame(found: Layers) -> None:
     assert document["anisotropy"]["mean"] == frame["unrelated"].tolist()
     assert document["states"][0]["travel"]["real"]["change"]["mean"] is None
     assert "texts_sha256" in document["environment"] and TEXTS[0] not in json.dumps(document)
+
+
+def test_the_constants_are_those_in_the_document() -> None:
+    document = (Path(__file__).parent.parent / "docs" / "layers.md").read_text("utf-8")
+    for constant in ("HIGH", "ABOVE", "LEAST"):
+        assert f"`{constant} = {getattr(narrow, constant):g}`" in document
+    assert f"Units are named where {100 * narrow.FEW:g} % of them" in document
+    assert f"{TOKENS} tokens together" in document and f"first\n   {MOST_TEXTS} texts" in document

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-from safetensors.torch import load_file, save_file
 
 import bertlens
 from tests.conftest import Folder
 from tests.test_cli import TEXTS, ran, strict, texts
+from tests.test_layers import push
 
 __all__ = ["texts"]
 
@@ -81,20 +81,14 @@ def test_words_for_people(texts: str, capsys: pytest.CaptureFixture[str]) -> Non
 def test_a_caution_is_no_problem_and_brings_its_code(
     texts: str, capsys: pytest.CaptureFixture[str], family_folder: Folder, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "pushed"
-    folder.mkdir()
-    for file in family_folder("bert").iterdir():
-        (folder / file.name).write_bytes(file.read_bytes())
-    weights = load_file(folder / "model.safetensors")
-    weights["encoder.layer.2.output.LayerNorm.bias"][7] += 20
-    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    folder = push(family_folder("bert"), tmp_path, 20)
     status, out, _ = layers(capsys, texts, checkpoint=str(folder))
     assert status == 0
     assert out.startswith("Usable with care: unrelated tokens") and "[anisotropy]" in out
     assert "  | mean = vectors.mean(0)" in out
     status, out, _ = layers(capsys, texts, checkpoint=str(family_folder("bert")))
     assert status == 0 and out.startswith("Sound: ") and "caution" not in out
-    save_file({f"wrong.{name}": tensor for name, tensor in weights.items()}, folder / "model.safetensors", {"format": "pt"})
+    push(family_folder("bert"), tmp_path, 0, "wrong.")
     status, out, _ = layers(capsys, texts, checkpoint=str(folder))
     assert status == 1 and out.startswith("Faulty: ")
 

@@ -131,21 +131,25 @@ def test_a_sample_holds_the_tokens_that_it_names(minilm: bertlens.Checkpoint, co
     assert related.diagonal().all() and (related == related.T).all() and sample.unrelated.any()
 
 
-def test_the_last_hidden_state_is_a_state_of_its_own_where_a_norm_stands_between(tmp_path: Path) -> None:
+def with_a_last_norm(folder: Path) -> bertlens.Checkpoint:
+    """A model of which last_hidden_state is none of hidden_states."""
     from transformers import RobertaPreLayerNormConfig, RobertaPreLayerNormModel
 
     sizes = {"vocab_size": 30522, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
     # with the usual range layers this narrow add next to nothing, and the final norm has nothing to do
     config = RobertaPreLayerNormConfig(**sizes, pad_token_id=0, initializer_range=0.3)
     config.tie_last_hidden_states = False  # else transformers puts the normed state in the place of the last layer's
-    config.initializer_range = 0.5  # with small weights the layers add so little that the norm changes next to nothing
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        RobertaPreLayerNormModel(config).save_pretrained(tmp_path)
+        RobertaPreLayerNormModel(config).save_pretrained(folder)
     for file in locate("minilm").iterdir():
         if file.suffix in (".json", ".txt") and file.name != "config.json":
-            shutil.copy(file, tmp_path)
-    checkpoint = bertlens.load(str(tmp_path))
+            shutil.copy(file, folder)
+    return bertlens.load(str(folder))
+
+
+def test_the_last_hidden_state_is_a_state_of_its_own_where_a_norm_stands_between(tmp_path: Path) -> None:
+    checkpoint = with_a_last_norm(tmp_path)
     everything = pool_all(prepare(checkpoint, TEXTS, Condition()))
     assert everything.states == ("embeddings", "layer 1", "layer 2", "last_hidden_state") and not everything.tied
     assert np.abs(everything.vectors("cls") - everything.vectors("cls@2")).max() > 1e-3

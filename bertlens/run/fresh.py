@@ -16,8 +16,8 @@ from bertlens.run.keep import Keep
 from bertlens.run.texts import Texts
 from bertlens.run.variants import RANDOM
 
-TEXTS, TOKENS = 16, 512
-"""Texts and tokens that are run through a fresh model: enough for the mean of a few thousand pairs."""
+TEXTS, TOKENS = 16, 256
+"""Texts and tokens that are run through a fresh model: thousands of pairs, at little cost beside the texts themselves."""
 
 UNRELATED: Texts = (
     "The glacier had retreated two kilometres since the first survey.",
