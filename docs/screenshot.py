@@ -9,14 +9,14 @@ from urllib.parse import urlencode
 from playwright.sync_api import sync_playwright
 
 from tests.serving import FLAGS, serving
-from tests.test_browser import settled, verdict
+from tests.test_browser import WAIT, settled, verdict
 
 EXPRESSION = "torch.cat(hidden_states[-4:], dim=-1).mean(1)"
 IMAGES = Path(__file__).parent / "images"
 
 
 def main() -> None:
-    """A forgotten mask, the map of the packaged checkpoint's weights, and a mean over padding."""
+    """A forgotten mask, the map of the packaged checkpoint's weights, a mean over padding, the layers and the poolings."""
     with serving() as address, sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
@@ -38,6 +38,18 @@ def main() -> None:
         verdict(page, "Faulty")
         settled(page)
         page.screenshot(path=IMAGES / "shapes.png")
+        for path, heading, name in (
+            ("Layers", "Why are all my cosines high?", "layers"),
+            ("Pooling", "The padding trap", "pooling"),
+        ):
+            page.goto(f"{address}/{path}")
+            page.get_by_role("heading", name="The same in Python").wait_for(timeout=WAIT)
+            settled(page)
+            page.get_by_role("heading", name=heading).scroll_into_view_if_needed()
+            page.mouse.move(700, 500)
+            page.mouse.wheel(0, 900)
+            page.wait_for_timeout(1500)
+            page.screenshot(path=IMAGES / f"{name}.png")
         browser.close()
 
 

@@ -102,7 +102,7 @@ def test_what_breaks_half_way_leaves_the_old_file(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setitem(vectorfile.FORMATS, ".npy", torn)
     with pytest.raises(BertlensError, match="No space left on device"):
-        vectorfile.write(file, {"cls": np.ones((1, 2))}, ("a",), force=True)
+        vectorfile.write(file, {"cls": np.ones((1, 2))}, ("a",))
     assert file.read_bytes() == b"old" and list(tmp_path.iterdir()) == [file]
 
 
@@ -181,7 +181,6 @@ def test_several_readouts_are_columns(texts: str, tmp_path: Path, capsys: pytest
     [
         ("v.txt", (), "got the suffix '.txt'; expected .parquet / .npy"),
         ("none/v.npy", (), "a folder that does not exist"),
-        ("there.npy", (), "got a file that exists"),
         ("v.npy", ("--condition", "mask=perhaps"), "cannot set mask"),
         ("v.npy", ("--readout", "middle"), "cannot read the readout 'middle'"),
         ("v.npy", ("--readout", "mean@9"), "several readouts|got 2 readouts"),
@@ -192,14 +191,14 @@ def test_several_readouts_are_columns(texts: str, tmp_path: Path, capsys: pytest
 def test_what_cannot_be_done(
     texts: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], out: str, more: tuple[str, ...], said: str
 ) -> None:
-    (tmp_path / "there.npy").write_bytes(b"mine")
+    (tmp_path / "v.npy").write_bytes(b"mine")
     status, stdout, err = pool(capsys, texts, tmp_path / out, "--readout", "mean", *more)
     assert (status, stdout, err.count("\n")) == (2, "", 1)
     assert any(part in err for part in said.split("|"))
-    assert (tmp_path / "there.npy").read_bytes() == b"mine" and not (tmp_path / "v.npy").exists()
+    assert (tmp_path / "v.npy").read_bytes() == b"mine" and len(list(tmp_path.glob("*v.*"))) == 1
 
 
-def test_force_overwrites(texts: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_there_is_overwritten(texts: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "v.npy").write_bytes(b"old")
-    assert pool(capsys, texts, tmp_path / "v.npy", "--readout", "mean", "--force")[0] == 0
+    assert pool(capsys, texts, tmp_path / "v.npy", "--readout", "mean")[0] == 0
     assert np.load(tmp_path / "v.npy").shape == (3, 384)

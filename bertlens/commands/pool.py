@@ -21,10 +21,11 @@ def add(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--readout", action="append", required=True, help="pooling[@layers][|l2]; several times for several columns"
     )
-    command.add_argument("--out", required=True, metavar="FILE", help=".parquet, .npy, .npz, .csv, .jsonl or .safetensors")
+    command.add_argument(
+        "--out", required=True, metavar="FILE", help=".parquet, .npy, .npz, .csv, .jsonl or .safetensors; overwritten"
+    )
     command.add_argument("--condition", default="", metavar="COND", help="key=value,… as for compare; default: none changed")
     command.add_argument("--batch-tokens", type=int, metavar="N", help="padded tokens per forward pass, default 1024")
-    command.add_argument("--force", action="store_true", help="overwrite FILE where it exists")
 
 
 def do(options: argparse.Namespace) -> int:
@@ -36,7 +37,7 @@ def do(options: argparse.Namespace) -> int:
 
     condition = Condition.parse(options.condition)
     readouts = list(dict.fromkeys(map(Readout.parse, options.readout)))
-    vectorfile.check(options.out, len(readouts), force=options.force)
+    vectorfile.check(options.out, len(readouts))
     texts = read_texts(options.texts, column=options.column, pair_column=options.pair_column)
 
     from bertlens import diagnose
@@ -49,7 +50,7 @@ def do(options: argparse.Namespace) -> int:
     )
     tokens = TOKENS_AT_ONCE if options.batch_tokens is None else options.batch_tokens
     found = diagnose.pool(checkpoint, texts, readouts, condition=condition, batch_tokens=tokens, progress=told)
-    vectorfile.write(options.out, found.vectors, texts, found.metadata, force=options.force)
+    vectorfile.write(options.out, found.vectors, texts, found.metadata)
     document = {**found.to_dict(), "out": options.out}
     print(json.dumps(document, allow_nan=False) if options.json else _in_words(found, options.out))
     return 1 if answer.problems(found.findings) else 0

@@ -48,7 +48,8 @@ class PooledTexts:
         """What was made, in one sentence."""
         sizes = ", ".join(f"{readout} ({vectors.shape[1]} dimensions)" for readout, vectors in self.vectors.items())
         many = f"{self.texts:,} vector{'s' * (self.texts > 1)}"
-        return f"Pooled: {many} of {sizes}, in {self.passes:,} forward passes of {self.padded_tokens:,} tokens together."
+        passes = f"{self.passes:,} forward pass{'es' * (self.passes > 1)}"
+        return f"Pooled: {many} of {sizes}, in {passes} of {self.padded_tokens:,} tokens together."
 
     @property
     def metadata(self) -> dict[str, Any]:

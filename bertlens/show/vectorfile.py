@@ -19,13 +19,13 @@ SEVERAL = (".parquet", ".npz", ".safetensors")
 Vectors = Mapping[str, np.ndarray]
 
 
-def check(path: str | Path, readouts: int, *, force: bool = False) -> Path:
+def check(path: str | Path, readouts: int) -> Path:
     """The path, where such a file can be written; asked before anything is computed.
 
     Raises
     ------
     BertlensError
-        For a suffix without a format, several readouts in a format for one, a folder that is not there, or a file that is.
+        For a suffix without a format, several readouts in a format for one, or a folder that is not there.
     """
     file = Path(path)
     what = f"cannot write the vectors to {path}"
@@ -39,15 +39,11 @@ def check(path: str | Path, readouts: int, *, force: bool = False) -> Path:
         raise BertlensError(what, got="a folder that does not exist", do="make the folder first")
     if file.is_dir():
         raise BertlensError(what, got="a folder", expected="a file name")
-    if file.exists() and not force:
-        raise BertlensError(what, got="a file that exists", do="choose another name, or overwrite it with --force")
     return file
 
 
-def write(
-    path: str | Path, vectors: Vectors, texts: Texts, metadata: Mapping[str, Any] | None = None, *, force: bool = False
-) -> Path:
-    """Write vectors, one row per text; the file appears when it is complete.
+def write(path: str | Path, vectors: Vectors, texts: Texts, metadata: Mapping[str, Any] | None = None) -> Path:
+    """Write vectors, one row per text; the file appears, or takes the place of the one there, when it is complete.
 
     One readout: parquet, csv and jsonl hold the text (and `pair`) beside `vector`, npz and safetensors the array `vectors`.
     Several: a column or an array for each, named by its readout. npy and csv have no place for the metadata.
@@ -62,7 +58,7 @@ def write(
     BertlensError
         As `check` does, and where the disk refuses.
     """
-    file = check(path, len(vectors), force=force)
+    file = check(path, len(vectors))
     beside = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
         with beside.open("wb") as stream:
