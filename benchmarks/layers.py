@@ -2,8 +2,8 @@
 
     python -m benchmarks.layers [--rounds 5]
 
-Every time is a ratio within one run, both sides taking turns; memory is the peak of a process of its own, counted from the loaded
-model on. The model is a random bert-base.
+Every time is a ratio within one run, both sides taking turns; memory is the peak of a process of its own, counted from the
+loaded model on. The model is a random bert-base.
 """
 
 from __future__ import annotations
