@@ -141,7 +141,7 @@ class Passes:
     ----------
     reading : how vectors are taken from the outputs; None where the outputs themselves are wanted.
     on_device : the model may stand elsewhere than on the CPU.
-    tokens : `mask` and `special`, each (batch, tokens), are wanted whatever is read: 1 on tokens of the text and on special ones.
+    tokens : `mask` and `special`, each (batch, tokens), are wanted whatever is read.
     """
 
     condition: Condition
