@@ -73,10 +73,11 @@ def anisotropy(values: np.ndarray, pairs: np.ndarray, texts: int = 2) -> Anisotr
 
 
 def directions(vectors: np.ndarray) -> np.ndarray:
-    """(…, hidden) divided by their lengths, in float64; a vector of zeros, or of nothing but rounding, stays zero."""
+    """(…, hidden) divided by their lengths, in float64; zeros, or nothing but rounding, stay zero, and NaN stays NaN."""
     wide = vectors.astype(np.float64)
     lengths = np.linalg.norm(wide, axis=-1, keepdims=True)
-    units: np.ndarray = np.divide(wide, lengths, out=np.zeros_like(wide), where=lengths > 1e-12 * lengths.max(initial=0.0))
+    longest = np.fmax.reduce(lengths, axis=None, initial=0.0)  # one vector of NaN is of no account to the others
+    units: np.ndarray = np.divide(wide, lengths, out=np.zeros_like(wide), where=~(lengths <= 1e-12 * longest))
     return units
 
 
