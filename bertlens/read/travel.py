@@ -28,7 +28,8 @@ GROUPS: dict[str, str] = {
 def measures(states: torch.Tensor | tuple[torch.Tensor, ...]) -> dict[str, torch.Tensor]:
     """Every measure of `MEASURES`, each (states, …): `states` is (states, …, hidden), or a tuple of (…, hidden).
 
-    The first entry of `change` and `to_previous` is NaN. A vector of zeros has the cosine 0 to every other.
+    The first entry of `change` and `to_previous` is NaN. A vector of zeros has the cosine 0 to every other, one that
+    is no number has none.
     """
     last, before = states[-1], None
     last_norm = torch.linalg.vector_norm(last, dim=-1)
@@ -50,7 +51,7 @@ def measures(states: torch.Tensor | tuple[torch.Tensor, ...]) -> dict[str, torch
 
 def _cosine(a: torch.Tensor, b: torch.Tensor, norms: torch.Tensor) -> torch.Tensor:
     product = (a * b).sum(-1)
-    return torch.where(norms > 0, product / norms, torch.zeros_like(product)).clamp(-1, 1)
+    return torch.where(norms == 0, torch.zeros_like(product), product / norms).clamp(-1, 1)
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,14 @@ def call(before: str, arguments: list[str], after: str = ")") -> list[str]:
     return [line] if len(line) <= WIDTH else [f"{before}(", *(f"    {argument}," for argument in arguments), after]
 
 
+def axis_lost(target: str, row: str) -> list[str]:
+    """Lines that take one row of `batch` by index and read it as Keras does."""
+    return [
+        f"# x[{row}] has lost the batch axis; read as Keras reads it, every token is a sequence of its own",
+        f"{target} = {{name: x[{row}][:, None] for name, x in batch.items()}}",
+    ]
+
+
 @dataclass(frozen=True)
 class Reading:
     """How the vectors of one forward pass are written for a readout.
@@ -133,6 +141,7 @@ class Passes:
     ----------
     reading : how vectors are taken from the outputs; None where the outputs themselves are wanted.
     on_device : the model may stand elsewhere than on the CPU.
+    tokens : `mask` and `special`, each (batch, tokens), are wanted whatever is read.
     """
 
     condition: Condition
@@ -141,6 +150,7 @@ class Passes:
     max_length: int
     reading: Reading | None = None
     on_device: bool = False
+    tokens: bool = False
 
     def body(self) -> list[str]:
         """The body of a function of `model` that returns one vector per text."""
@@ -152,8 +162,7 @@ class Passes:
         lines = self.inputs(source)
         if index:
             run = [
-                "# x[i] has lost the batch axis; read as Keras reads it, every token is a sequence of its own",
-                "row = {name: x[i][:, None] for name, x in batch.items()}",
+                *axis_lost("row", "i"),
                 f"out = model({states.replace('batch', 'row')})",
                 "# what is then taken for text i is sequence 0, its first token alone",
                 *self.reading.lines("vectors.append(", ")", cut="[:1]", rows="[i : i + 1, :1]"),
@@ -176,11 +185,15 @@ class Passes:
         """Lines that make `batch`, what goes into the first forward pass."""
         lines = self.inputs(self._batches()[2])
         if self.condition.rows == "index":
-            lines += [
-                "# x[0] has lost the batch axis; read as Keras reads it, every token is a sequence of its own",
-                "batch = {name: x[0][:, None] for name, x in batch.items()}",
-            ]
+            lines += axis_lost("batch", "0")
         return lines
+
+    def of_text(self, text: int) -> tuple[list[str], int]:
+        """Lines that make the `batch` in which a text stands, and the row of that text."""
+        at_once = {"whole": len(self.texts), "alone": 1}.get(str(self.condition.batch)) or int(self.condition.batch)
+        start = text - text % at_once
+        source = "texts" if at_once >= len(self.texts) else f"texts[{start} : {start + at_once}]"
+        return self.inputs(source), text - start
 
     def _batches(self) -> tuple[str, str, str]:
         """The loop over batches ("" for none), the texts of one batch, and those of the first."""
@@ -197,9 +210,9 @@ class Passes:
         condition, reading = self.condition, self.reading
         lines = self._tokenised(source)
         content = reading is not None and reading.mask == "content"
-        if content:
+        if content or self.tokens:
             lines.append('special = batch.pop("special_tokens_mask")')
-        needed = (reading is not None and reading.masked) or condition.positions == "from-mask"
+        needed = self.tokens or (reading is not None and reading.masked) or condition.positions == "from-mask"
         if condition.mask == "off":
             lines.append("# the mask is forgotten: the model attends to padding as if it were text")
             lines.append('mask = batch.pop("attention_mask")' if needed else 'del batch["attention_mask"]')
@@ -229,7 +242,7 @@ class Passes:
         options = []
         if condition.specials == "off":
             options.append("add_special_tokens=False")
-        if self.reading is not None and self.reading.mask == "content":
+        if self.tokens or (self.reading is not None and self.reading.mask == "content"):
             options.append("return_special_tokens_mask=True")
         if not self.architecture.segments:
             options.append("return_token_type_ids=False")  # some tokenizers return them to models that take none

@@ -104,9 +104,9 @@ class Runs:
         self.plain = plain and not self.dropout
         self.mixed = (sides[0].dtype == "float64") != (sides[1].dtype == "float64")
 
-    def helpers(self) -> list[str]:
-        """The class and the function that other than plain runs need."""
-        lines = [] if self.double_by_itself else [DOUBLE_THROUGHOUT.rstrip("\n"), "", ""]
+    def helpers(self, *, double: bool = True) -> list[str]:
+        """The class and the function that other than plain runs need; the class only where something runs in float64."""
+        lines = [DOUBLE_THROUGHOUT.rstrip("\n"), "", ""] if double and not self.double_by_itself else []
         if self.plain:
             return lines
         several = self.attentions[0] != self.attentions[1]
@@ -139,30 +139,36 @@ class Runs:
             coarse = "equal = same_bits(left.float().double(), right.float().double())  # in the coarser format"
             equal = f"same = same_bits(left, right)\n{coarse}"
         measures = MEASURES.format(equal=equal, same="same" if self.mixed else "equal")
-        return [*self._both("left", "right", None, ".double()"), "", "", measures]
+        return [*self.both("left", "right", None, ".double()"), "", "", measures]
 
     def in_float64(self) -> list[str]:
         """Lines that run both sides again in float64 on the CPU, where they differ."""
         lines = [] if not self.plain else ["model.cpu().double()" if self.device != "cpu" else "model.double()"]
-        lines += self._both("left64", "right64", "float64", "")
+        lines += self.both("left64", "right64", "float64", "")
         lines += [
             "gap = (left64 - right64).abs().amax(1)",
             "scale = torch.maximum(left64.abs().amax(1), right64.abs().amax(1))  # the largest component",
         ]
         return ["if not equal.all():", *indent(lines)]
 
-    def _both(self, left: str, right: str, dtype: str | None, after: str) -> list[str]:
+    def both(self, left: str, right: str, dtype: str | None, after: str) -> list[str]:
+        """Lines that give `left` and `right` what the two sides return, in `dtype` or in their own number formats."""
         lines: list[str] = []
         for at, target in enumerate((left, right)):
-            line = f"{target} = {self.names[at]}({self._model(at, dtype)}){after}"
-            double = (dtype or self.sides[at].dtype) == "float64" and not self.double_by_itself
+            line = f"{target} = {self.names[at]}({self.model(at, dtype)}){after}"
+            double = self.double(at, dtype)
             if double and lines[:1] == ["with DoubleThroughout():"] and at:
                 lines.append(f"    {line}")
             else:
                 lines += ["with DoubleThroughout():", f"    {line}"] if double else [line]
         return lines
 
-    def _model(self, at: int, dtype: str | None) -> str:
+    def double(self, at: int, dtype: str | None) -> bool:
+        """Whether a side runs in float64 and needs `DoubleThroughout` for it."""
+        return (dtype or self.sides[at].dtype) == "float64" and not self.double_by_itself
+
+    def model(self, at: int, dtype: str | None) -> str:
+        """The model of a side as an expression."""
         if self.plain:
             return "model"
         side = self.sides[at]
