@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from bertlens.poolings import BATCH, COMPARED, default_readouts
 from scipy.stats import spearmanr
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules.pooling import Pooling
@@ -16,7 +17,6 @@ import bertlens
 from bertlens.errors import BertlensError
 from bertlens.judge.findings import catalogue
 from bertlens.judge.pooling import Poolings
-from bertlens.poolings import BATCH, COMPARED, default_readouts
 from bertlens.read import neighbours
 from bertlens.run.checkpoint import Checkpoint
 from bertlens.show import pooling as figures
