@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,17 @@ from tests.families import FAMILIES, build
 # at every one of their products: the suite then takes six times as long.
 torch.set_num_threads(1)
 
+SLOW = ("test_browser", "test_checkpoints", "test_script", "test_pages", "test_docs")
+"""Files of a minute and more, longest first: begun last, one of them would leave the other workers waiting for its end."""
+
 Folder = Callable[..., Path]
 Loaded = Callable[..., Checkpoint]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the slow files first; all else stays in its order."""
+    order = {name: at for at, name in enumerate(SLOW)}
+    items.sort(key=lambda item: order.get(item.path.stem, len(SLOW)))
 
 
 @pytest.fixture(scope="session")
@@ -72,3 +81,16 @@ def copy_of(tmp_path: Path) -> Folder:
         return twin
 
     return copy
+
+
+@pytest.fixture(scope="module")
+def memory() -> Iterator[Callable[[], None]]:
+    """What the pages remember: kept from test to test of a file, as on a server, and empty before and after the file.
+
+    Calling it empties it, for a test that counts what is run or changes how it is run.
+    """
+    from streamlit import cache_resource  # the app's memory, and not needed by the tests of the core
+
+    cache_resource.clear()
+    yield cache_resource.clear
+    cache_resource.clear()

@@ -33,7 +33,10 @@ def serving(script: Path = ROOT / "app.py") -> Iterator[str]:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.address", "127.0.0.1"]
     command += ["--server.port", str(port), "--server.headless", "true", "--browser.gatherUsageStats", "false"]
+    command += ["--server.fileWatcherType", "none"]  # no script changes while it serves
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    if "PYTEST_XDIST_WORKER" in os.environ:  # each core has a test of its own, and threads that wait for each other are slow
+        environment["OMP_NUM_THREADS"] = "1"
     quiet = subprocess.DEVNULL
     server = subprocess.Popen(command, cwd=script.parent, env=environment, stdout=quiet, stderr=quiet)
     try:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import bertlens
@@ -29,11 +28,15 @@ TEXTS = "A short text.\nA text that is a good deal longer than the first one, an
 
 
 @pytest.fixture(autouse=True)
-def offline(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def offline(monkeypatch: pytest.MonkeyPatch, memory: Callable[[], None]) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.chdir(ROOT)
-    yield
-    st.cache_resource.clear()
+
+
+@pytest.fixture
+def small(family_folder: Folder) -> str:
+    """A checkpoint of 64 positions, for what does not hang on the weights: the page sweeps up to the longest input."""
+    return str(family_folder("bert"))
 
 
 def opened(page: str, **query: str) -> AppTest:
@@ -83,7 +86,7 @@ def test_the_right_way_is_silent() -> None:
 
 
 def test_figures_and_tables_stand_together() -> None:
-    app = opened(COMPARE, texts=TEXTS, candidate="mask=off")
+    app = opened(COMPARE, texts=TEXTS, candidate="mask=off", readout="mean")
     figures = app.get("plotly_chart")
     assert len(figures) == 3
     sweep = json.loads(figures[2].proto.spec)
@@ -121,26 +124,26 @@ def test_bad_input_is_one_sentence_and_nothing_is_lost(query: dict[str, str], sa
             assert shown[f"edit_{name}"] == query[name]
 
 
-def test_markup_in_a_text_is_shown_and_never_read() -> None:
+def test_markup_in_a_text_is_shown_and_never_read(small: str) -> None:
     text = "<b>bold</b> **star** $x$ :red[no] [link](x)"
-    app = opened(COMPARE, texts=f"{text}\nsecond", text="0")
+    app = opened(COMPARE, texts=f"{text}\nsecond", text="0", checkpoint=small)
     assert not app.exception
     captions = [caption.value for caption in app.caption]
     assert any("\\<b\\>bold" in caption and "\\*\\*star" in caption and "\\:red" in caption for caption in captions)
     assert text in app.dataframe[0].value["words"].tolist()
 
 
-def test_switching_pages_keeps_checkpoint_and_texts() -> None:
-    app = opened("app.py", texts=TEXTS)
-    app.switch_page("pages/2_Shapes.py").run()
-    assert app.text_area(key="edit_texts").value == TEXTS
-    app.switch_page(COMPARE).run()
-    assert app.text_area(key="edit_texts").value == TEXTS
-    assert not app.exception
+def test_switching_pages_keeps_checkpoint_and_texts(small: str) -> None:
+    app = opened("app.py", texts=TEXTS, checkpoint=small)
+    for page in ("pages/2_Shapes.py", COMPARE):
+        app.switch_page(page).run()
+        assert not app.exception
+        assert app.text_area(key="edit_texts").value == TEXTS
+        assert app.selectbox(key="edit_checkpoint").value == small
 
 
-def test_a_preset_sets_both_conditions_and_the_readout() -> None:
-    app = opened(COMPARE, texts=TEXTS)
+def test_a_preset_sets_both_conditions_and_the_readout(small: str) -> None:
+    app = opened(COMPARE, texts=TEXTS, checkpoint=small)
     pills: Any = app.get("button_group")[0]
     pills.set_value("mean over padding").run()
     shown = {field.key: field.value for field in (*app.text_input, *app.selectbox)}
@@ -148,23 +151,25 @@ def test_a_preset_sets_both_conditions_and_the_readout() -> None:
     assert app.error[0].value.startswith("**Different**")
 
 
-def test_one_key_is_written_into_the_condition() -> None:
-    app = opened(COMPARE, texts=TEXTS)
+def test_one_key_is_written_into_the_condition(small: str) -> None:
+    app = opened(COMPARE, texts=TEXTS, checkpoint=small)
     app.selectbox(key="key_candidate_mask").set_value("inverted").run()
     assert app.text_input(key="edit_candidate").value == "mask=inverted"
     assert app.error[0].value.startswith("**Different**")
 
 
-def test_two_visitors_do_not_see_each_other() -> None:
-    first, second = opened("app.py", texts="first visitor\nfirst visitor's longer text"), opened("app.py")
+def test_two_visitors_do_not_see_each_other(small: str) -> None:
+    first = opened(COMPARE, texts="first visitor\nfirst visitor's longer text", checkpoint=small)
+    second = opened(COMPARE, texts=TEXTS, checkpoint=small)
     assert first.text_area[0].value != second.text_area[0].value
     first.run()
     assert "first visitor" in str(first.text_area[0].value)
+    assert any("first visitor" in block.value for block in (*first.markdown, *first.caption))
     assert not any("first visitor" in block.value for block in (*second.markdown, *second.caption))
 
 
-def test_one_text_alone_is_enough() -> None:
-    app = opened(COMPARE, texts="just one text")
+def test_one_text_alone_is_enough(small: str) -> None:
+    app = opened(COMPARE, texts="just one text", checkpoint=small)
     assert not app.exception
     assert app.success[0].value.startswith("**Identical**")
 

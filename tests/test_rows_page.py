@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 import bertlens
@@ -17,7 +16,7 @@ from tests.test_rows import TEXTS
 
 
 @pytest.fixture
-def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def page(monkeypatch: pytest.MonkeyPatch, memory: Callable[[], None]) -> Any:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.chdir(ROOT)
 
@@ -29,8 +28,7 @@ def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         app.switch_page("pages/2_Shapes.py")
         return app.run()
 
-    yield opened
-    st.cache_resource.clear()
+    return opened
 
 
 def frames(app: AppTest) -> list[list[str]]:

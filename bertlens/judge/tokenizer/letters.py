@@ -34,7 +34,7 @@ def has_capital(text: str) -> bool:
 
 def has_accent(text: str) -> bool:
     """Whether a letter carries a mark that stripping accents takes off."""
-    return any(unicodedata.category(sign) == "Mn" for sign in unicodedata.normalize("NFD", text))
+    return not text.isascii() and any(unicodedata.category(sign) == "Mn" for sign in unicodedata.normalize("NFD", text))
 
 
 def whole_words(vocabulary: Vocabulary) -> dict[str, int]:
