@@ -27,12 +27,12 @@ def two_conditions(given: Page, text: int) -> None:
     parting(given, text, reference, candidate)
 
 
-def python(given: Page, pooling: str) -> None:
+def python(given: Page, pooling: str, **shown: int) -> None:
     from bertlens.show.layers_script import layers_script
 
     checkpoint = given.checkpoint()
     facts = {"architecture": checkpoint.architecture, "max_length": checkpoint.max_length}
-    code = layers_script(given.name, given.texts, pooling=pooling, **facts)
+    code = layers_script(given.name, given.texts, pooling=pooling, **shown, **facts)
     words = ["bertlens", "layers", given.name, "--texts", "texts.txt", "--readout", pooling]
     blocks.same_in_python(code, shlex.join(words), "bertlens_layers")
 
@@ -47,11 +47,13 @@ def content(given: Page) -> None:
         states(found, measure)
     with section():
         layers.narrow(found)
-    pooling = layers.texts(found, given.texts, measure)
+    pooling, state = layers.texts(found, given.texts, measure)
+    text = token = 0
     with section():
-        text = layers.one_text(given, measure)
+        text, token = layers.one_text(given, measure)
+    with section():
         two_conditions(given, text)
-    python(given, pooling)
+    python(given, pooling, state=state, text=text, token=token)
 
 
 show("Layers", "What does each layer do to your texts, and which one should you read?", content)

@@ -8,14 +8,16 @@ from ui import blocks, pooling, questions
 from ui.frame import Page, section, show
 
 
-def python(given: Page, found, condition: Condition, head: Readout) -> None:
+def python(given: Page, found, head: Readout, classes: int, trapped) -> None:
     from bertlens.show.pooling_script import pooling_script
 
     checkpoint = given.checkpoint()
     facts = {"architecture": checkpoint.architecture, "max_length": checkpoint.max_length}
     readouts = [Readout.parse(readout) for readout in found.readouts]
-    ran = Condition.parse(found.condition)
-    code = pooling_script(given.name, given.texts, readouts, ran, head=head, **facts)
+    shown = {"head": head, "classes": classes, "seeds": pooling.SEEDS, "compared": found.compared}
+    if trapped:
+        shown |= {"trap": trapped[0], "trap_texts": trapped[1]}
+    code = pooling_script(given.name, given.texts, readouts, Condition.parse(found.condition), **shown, **facts)
     words = ["bertlens", "pool", given.name, "--texts", "texts.txt", "--readout", str(head), "--out", "vectors.parquet"]
     blocks.same_in_python(code, shlex.join(words), "bertlens_pooling")
 
@@ -33,12 +35,12 @@ def content(given: Page) -> None:
     blocks.graded(found.findings)
     pooling.agreement(found)
     pooling.alike(found, given.texts)
+    trapped, head, classes = None, Readout.parse(found.readouts[0]), 5
     with section():
-        pooling.trap(given)
-    head = Readout.parse(found.readouts[0])
+        trapped = pooling.trap(given)
     with section():
-        head = pooling.linear(given, found, condition)
-    python(given, found, condition, head)
+        head, classes = pooling.linear(given, found, condition)
+    python(given, found, head, classes, trapped)
 
 
 show("Pooling", "Which way of making one vector of a text should you use, and how far do they differ?", content)

@@ -205,11 +205,16 @@ def command(checkpoint: str, reference: object, candidate: object, readout: obje
     return shlex.join(words)
 
 
-def same_in_python(script: str, command: str, name: str) -> None:
+def script(code: str, name: str) -> None:
+    """A file that needs only torch and transformers, to read and to download."""
+    with st.expander("Script", icon=":material/code:", expanded=False):
+        st.code(code, language="python", height=420)
+    download("Script (.py)", f"{name}.py", lambda: code, "text/x-python")
+
+
+def same_in_python(code: str, command: str, name: str) -> None:
     """The same as a file that needs only torch and transformers, and as a command."""
     st.subheader("The same in Python", anchor="python")
     st.caption("Needs only torch and transformers, and prints the same numbers.")
-    with st.expander("Script", icon=":material/code:", expanded=False):
-        st.code(script, language="python", height=420)
-    download("Script (.py)", f"{name}.py", lambda: script, "text/x-python")
+    script(code, name)
     st.code(command, language="bash", wrap_lines=True)

@@ -81,8 +81,8 @@ def narrow(found: Layers) -> None:
         blocks.figure(layers.cka(found, debiased=debiased), "bertlens-cka", table, words=alike)
 
 
-def texts(found: Layers, given: Texts, measure: str) -> str:
-    """The texts' vectors through the states, and how alike they are; the pooling that was chosen."""
+def texts(found: Layers, given: Texts, measure: str) -> tuple[str, int]:
+    """The texts' vectors through the states, and how alike they are; the pooling and the state that were chosen."""
     from bertlens.show import course as pictures
 
     st.subheader("Your texts through the layers", anchor="texts")
@@ -108,8 +108,7 @@ def texts(found: Layers, given: Texts, measure: str) -> str:
     with right:
         st.markdown("**How alike the texts are**")
         _alike(found, course)
-    _pairs(found, course, given)
-    return pooling
+    return pooling, _pairs(found, course, given)
 
 
 def _alike(found: Layers, course: Course) -> None:
@@ -122,8 +121,8 @@ def _alike(found: Layers, course: Course) -> None:
     blocks.figure(pictures.similarity(course, found.labels), "bertlens-alike", course.to_frame(), words=words)
 
 
-def _pairs(found: Layers, course: Course, given: Texts) -> None:
-    """All pairs of texts in one state, and the way of the texts through a plane."""
+def _pairs(found: Layers, course: Course, given: Texts) -> int:
+    """All pairs of texts in one state, which is returned, and the way of the texts through a plane."""
     from bertlens.show import course as pictures
     from bertlens.show import layer_tables
 
@@ -149,6 +148,7 @@ def _pairs(found: Layers, course: Course, given: Texts) -> None:
         st.caption(words)
         picture = pictures.trail(course, found.labels, given)
         blocks.figure(picture, "bertlens-trail", layer_tables.trail(course), words=words)
+    return state
 
 
 def layer(found: Layers) -> int:
@@ -171,8 +171,8 @@ def text_number(count: int) -> int:
     )
 
 
-def one_text(given: Page, measure: str) -> int:
-    """One text token by token, in every state: a map, and the units and the way of one of its tokens; its number."""
+def one_text(given: Page, measure: str) -> tuple[int, int]:
+    """One text token by token, in every state: a map, and the units and the way of one of its tokens; which they are."""
     from bertlens.show import token_layers as pictures
 
     st.subheader("One text, token by token", anchor="tokens")
@@ -184,8 +184,7 @@ def one_text(given: Page, measure: str) -> int:
     st.caption("Click a token in the map to see its hidden units below.")
     words = f"{MEASURES[measure]} of every token in every hidden state. {found.sentence}"
     blocks.figure(pictures.token_map(found, measure), MAP, found.to_frame(), words=words, on_click=_pick)
-    _token(found, measure)
-    return text
+    return text, _token(found, measure)
 
 
 def _pick() -> None:
@@ -194,7 +193,7 @@ def _pick() -> None:
         address.change(token=str(int(points[0]["x"])))
 
 
-def _token(found: TokenLayers, measure: str) -> None:
+def _token(found: TokenLayers, measure: str) -> int:
     from bertlens.show import layer_tables
     from bertlens.show import token_layers as pictures
 
@@ -215,3 +214,4 @@ def _token(found: TokenLayers, measure: str) -> None:
         frame = found.to_frame()
         line = frame[frame["position"] == token]
         blocks.figure(pictures.token_lines(found, measure, (token,)), "bertlens-token", line, words=words)
+    return token

@@ -17,6 +17,7 @@ def parting(given: Page, text: int, reference: Condition, candidate: Condition, 
     as_run : begin with the runs as they are, where rounding shows as well, instead of in float64.
     """
     from bertlens.show import parting as pictures
+    from bertlens.show.parting_script import parting_script
 
     float64 = st.segmented_control(
         "Compare the layers",
@@ -25,7 +26,8 @@ def parting(given: Page, text: int, reference: Condition, candidate: Condition, 
         key=f"layers_{as_run}",
         help="In float64 only another computation shows; as they run, rounding shows as well.",
     )
-    found = questions.parting(given, text, reference, candidate, float64=float64 != "as they run")
+    double = float64 != "as they run"
+    found = questions.parting(given, text, reference, candidate, float64=double)
     st.markdown(blocks.plain(found.sentence))
     sublayers = any(name.endswith("attention") for name in found.layers)
     st.caption(
@@ -44,3 +46,7 @@ def parting(given: Page, text: int, reference: Condition, candidate: Condition, 
     )
     st.caption(rows)
     blocks.figure(pictures.sides(found), "bertlens-sides", found.sides_to_frame(), words=rows)
+    checkpoint = given.checkpoint()
+    facts = {"architecture": checkpoint.architecture, "max_length": checkpoint.max_length}
+    code = parting_script(given.name, given.texts, text, reference, candidate, float64=double, **facts)  # type: ignore[arg-type]
+    blocks.script(code, "bertlens_parting")

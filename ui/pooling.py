@@ -17,9 +17,11 @@ from ui.frame import Page
 
 if TYPE_CHECKING:
     from bertlens.judge.pooling import Poolings
+    from bertlens.judge.trap import PaddingTrap
 
 TRAPS = {"case": "Two short sentences", "own": "Your texts"}
 TRAPPED = ("mean_all", "mean", "cls", "max", "weightedmean", "lasttoken")
+SEEDS = (0, 1, 2, 3, 4)
 SIDE_BY_SIDE = 6
 """Readouts whose similarities stand side by side before anybody chose."""
 
@@ -134,8 +136,8 @@ def alike(found: Poolings, texts: Texts) -> None:
     blocks.table(table[["readout", *table.columns.drop("readout")]], "bertlens-nearest")
 
 
-def trap(given: Page) -> None:
-    """Each pooling at growing padding, with its verdict."""
+def trap(given: Page) -> tuple[PaddingTrap, Texts]:
+    """Each pooling at growing padding, with its verdict; what was found, and for which texts."""
     from bertlens.show import pooling
 
     st.subheader("The padding trap", anchor="trap")
@@ -158,10 +160,11 @@ def trap(given: Page) -> None:
     frame = found.to_frame()
     numbers = ("max_abs", "max_abs_float64")
     blocks.figure(pooling.padding_trap(found), "bertlens-trap", frame, words=found.sentence, numbers=numbers)
+    return found, texts
 
 
-def linear(given: Page, found: Poolings, condition: Condition) -> Readout:
-    """Into a freshly drawn linear layer: shapes, logits, and that the next draw gives others; the readout that was used."""
+def linear(given: Page, found: Poolings, condition: Condition) -> tuple[Readout, int]:
+    """Into a freshly drawn linear layer: shapes, logits, and that the next draw gives others; the readout and the classes."""
     from bertlens.show import pooling
 
     st.subheader("Into a linear layer", anchor="linear")
@@ -177,7 +180,7 @@ def linear(given: Page, found: Poolings, condition: Condition) -> Readout:
                 st.number_input, "Classes", "classes", shown=_whole("classes", 5), min_value=1, max_value=1000, step=1
             )
         )
-    fresh = found.fresh(picked, classes)
+    fresh = found.fresh(picked, classes, SEEDS)
     st.warning(blocks.plain(fresh.sentence), icon=":material/casino:")
     left, right = st.columns([3, 2], gap="medium")
     with left:
@@ -204,7 +207,7 @@ def linear(given: Page, found: Poolings, condition: Condition) -> Readout:
     words = f"Logits of text 0 under {len(fresh.seeds)} freshly drawn layers (seeds {', '.join(map(str, fresh.seeds))})."
     blocks.figure(pooling.fresh(fresh, given.texts), "bertlens-logits", fresh.to_frame(), words=words)
     _costs(given, found, condition)
-    return Readout.parse(picked)
+    return Readout.parse(picked), classes
 
 
 def _whole(name: str, otherwise: int) -> int:
