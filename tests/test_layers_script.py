@@ -150,6 +150,15 @@ def test_a_process_of_its_own_prints_the_same_numbers(load: Load, tmp_path: Path
     assert_same(found, expected(load("minilm"), NASTY, "mean"))
 
 
+def test_a_text_without_a_vector_is_of_no_account_to_the_others(load: Load) -> None:
+    texts = (*TEXTS, "")
+    course = bertlens.layers(load("minilm"), texts, baseline=False).course("mean_content")
+    alone = bertlens.layers(load("minilm"), TEXTS, baseline=False).course("mean_content")
+    np.testing.assert_allclose(course.similarity[:, :3, :3], alone.similarity, atol=1e-5)
+    assert alone.similarity.min() < 0.9 and np.isnan(course.similarity[:, 3]).all()
+    assert np.isnan(course.measures["to_last"][:, 3]).all() and np.isfinite(course.measures["to_last"][:, :3]).all()
+
+
 def test_without_a_baseline_nothing_is_drawn(load: Load) -> None:
     script = written(load("bert"), TEXTS, baseline=False)
     assert_well_written(script)

@@ -41,9 +41,9 @@ ROW = re.compile(r"(reference|candidate)  padding (\d+)  tokens (\[.*\])")
 
 
 def written(checkpoint: Checkpoint, texts: Texts, text: int, reference: str, candidate: str, **more: Any) -> str:
-    sides = (Condition.parse(reference), Condition.parse(candidate))
+    one, other = Condition.parse(reference), Condition.parse(candidate)
     facts: dict[str, Any] = {"architecture": checkpoint.architecture, "max_length": checkpoint.max_length}
-    return parting_script(checkpoint.name, texts, text, *sides, **facts, **more)
+    return parting_script(checkpoint.name, texts, text, one, other, **facts, **more)
 
 
 def listed(printed: str) -> list[Any]:
@@ -77,8 +77,8 @@ def expected(parting: Parting) -> dict[str, Any]:
     for layer, bound, gaps in zip(parting.layers, parting.bound, parting.max_abs, strict=True):
         found[layer] = (bound, plain(gaps))
     if parting.first:
-        layer, token = parting.first
-        found["first"] = f"in {parting.layers[layer]}, most at token {token} {parting.tokens[token]!r}"
+        state, token = parting.first
+        found["first"] = f"in {parting.layers[state]}, most at token {token} {parting.tokens[token]!r}"
     return found
 
 

@@ -28,6 +28,7 @@ MANY: Texts = tuple(f"{one} {other} number {at}" for at, one in enumerate(TEXTS 
 TRAPPED = ("mean_all", "mean", "cls", "mean@last2:concat|l2")
 PAIR = re.compile(r"(cosine|max abs|rank agreement|overlap) (\S+)")
 Numbers = dict[str, Any]
+Trapped = dict[tuple[str, int], tuple[list[float], list[float]]]
 
 
 def written(checkpoint: Checkpoint, texts: Texts, condition: str = "", **more: Any) -> str:
@@ -59,7 +60,7 @@ def assert_same(found: Numbers, result: Poolings, checkpoint: Checkpoint, tolera
         name = f"readout {option.readout}  shape ({option.texts}, {option.dimensions})"
         (line,) = [values for key, values in found.items() if key == name or key.startswith(name)]
         np.testing.assert_allclose(line[-3:], [option.norm_mean, option.norm_min, option.norm_max], **close)
-        texts, similar = result.neighbours(option.readout)
+        _, similar = result.neighbours(option.readout)
         for text, row in zip(result.compared, similar, strict=True):
             lines = [values for key, values in found.items() if key.startswith(f"near {option.readout}  text {text}  ")]
             assert len(lines) == 1
@@ -112,13 +113,13 @@ def test_all_kinds_of_texts(load: Load, name: str, texts: Texts) -> None:
     assert AT_ONCE == BATCH
 
 
-def trap_of(printed: str) -> Numbers:
+def trap_of(printed: str) -> Trapped:
     lines = [line for line in printed.splitlines() if line.startswith("trap ")]
     matches = [re.fullmatch(r"trap (.+)  padding (\d+)  max abs (\[.*\])  in float64 (\[.*\])", line) for line in lines]
     return {(m[1], int(m[2])): (ast.literal_eval(m[3]), ast.literal_eval(m[4])) for m in matches if m}
 
 
-def assert_trapped(found: Numbers, trap: PaddingTrap) -> None:
+def assert_trapped(found: Trapped, trap: PaddingTrap) -> None:
     assert len(found) == len(trap.rows)
     for row in trap.rows:
         as_run, doubled = found[row.pooling, row.padding]

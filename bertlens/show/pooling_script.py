@@ -9,7 +9,7 @@ from bertlens.read.readout import Readout
 from bertlens.run.condition import Condition
 from bertlens.run.presets import TRAP_TEXTS
 from bertlens.run.texts import Texts
-from bertlens.show.passes import Passes, axis_lost, indent
+from bertlens.show.passes import WIDTH, Passes, axis_lost, indent
 from bertlens.show.runs import Runs, attention_of
 from bertlens.show.script import imports, loaded, named, wrapped
 from bertlens.show.trap_script import trap_lines
@@ -196,36 +196,47 @@ def _read(readouts: Sequence[Readout], depth: int, *, narrow: bool) -> list[str]
         pooler = '{"pooler": out.pooler_output}'
         lines.append(f"    last |= {wide.format(pooler)}")
     lines.append("    return {")
-    lines += [f'        "{readout}": {_expression(readout, depth)},' for readout in dict.fromkeys(readouts)]
+    for readout in dict.fromkeys(readouts):
+        lines += indent(_entry(readout, depth), 2)
     return [*lines, "    }"]
 
 
+def _entry(readout: Readout, depth: int) -> list[str]:
+    """The line of a readout in a dictionary, broken where it is too long."""
+    found = _expression(readout, depth)
+    if not readout.l2:
+        return [f'"{readout}": {found},']
+    line = f'"{readout}": torch.nn.functional.normalize({found}, dim=1),'
+    return [line] if len(line) <= WIDTH else [f'"{readout}": torch.nn.functional.normalize(', f"    {found}, dim=1", "),"]
+
+
 def _expression(readout: Readout, depth: int) -> str:
-    """The vectors of a readout as one expression."""
+    """The vectors of a readout as one expression, before they are normalised."""
     layers = readout.indices(depth)
+    step = 1 if readout.combine == "concat_reversed" else -1
     if not readout.combine:
         found = f'{f"states[{layers[0]}]" if layers else "last"}["{readout.pooling}"]'
     else:
-        parts = f'[states[layer]["{readout.pooling}"] for layer in {layers}]'
+        parts = f'[states[layer]["{readout.pooling}"] for layer in range({layers[0]}, {layers[-1] + step}, {step})]'
         joined = f"torch.cat({parts}, dim=1)"
         found = joined if readout.combine.startswith("concat") else f"torch.stack({parts}).{readout.combine}(0)"
-    return f"torch.nn.functional.normalize({found}, dim=1)" if readout.l2 else found
+    return found
 
 
 def _vectors_of(passes: Passes, names: Sequence[str], *, every: bool) -> list[str]:
     """A function of `model` that runs every batch and returns these readouts; `every` where `read` has no others."""
     if passes.condition.rows == "index":
-        masked = tuple(name for name in names if Readout.parse(name).pooling in ("cls", "max", "lasttoken"))
         run = [
             *axis_lost("row", "i"),
             "part = read(model(**row, output_hidden_states=True), mask[i][:, None], special[i][:, None])",
             "# what is then taken for text i is sequence 0, its first token alone",
             "parts.append({name: x[:1] for name, x in part.items()})",
         ]
-        if passes.condition.side == "left" and masked:
+        if passes.condition.side == "left":
             run += [
                 "if not mask[i, 0]:  # a row of padding alone has no vector",
-                f"    parts[-1] |= {{name: parts[-1][name] * torch.nan for name in {list(masked)}}}".replace("'", '"'),
+                '    lost = [name for name in part if name.startswith(("cls", "max", "lasttoken"))]',
+                "    parts[-1] |= {name: parts[-1][name] * torch.nan for name in lost}",
             ]
         body = ['for i in range(len(batch["input_ids"])):', *indent(run)]
     else:

@@ -19,14 +19,14 @@ trapped = [
 @torch.inference_mode()
 def padded(model, texts, **padding):
     """Readout -> (texts, dimensions) of one forward pass."""
-    rows = {rows}
+    {rows}
     batch = tokenizer.pad(rows, return_tensors="pt", **padding)
     special = batch.pop("special_tokens_mask")
     return read(model(**batch, output_hidden_states=True), batch["attention_mask"], special)
 
 
 def moved(model):
-    """(readout, padded length) -> (texts,): the largest difference of every text to itself alone and unpadded."""
+    """(readout, padded length) -> (texts,): how far every text moves from itself alone and unpadded."""
     alone = [padded(model, [text], padding="longest") for text in trapped]
     found = {{}}
     for length in {lengths}:
@@ -59,7 +59,7 @@ def trap_lines(runs: Runs, texts: Texts, trap: PaddingTrap, max_length: int, *, 
     lines += ["with DoubleThroughout():", f"    {double}"] if runs.double(1, "float64") else [double]
     return TRAP.format(
         texts="\n".join(f"    {text!r}," for text in texts),
-        rows="\n    ".join(call("tokenizer", options)),
+        rows="\n    ".join(call("rows = tokenizer", options)),
         lengths=_tuple(trap.lengths),
         readouts=_tuple(trap.poolings),
         as_run=runs.model(1, None),
