@@ -15,12 +15,13 @@ import torch
 import bertlens
 from bertlens.run.checkpoint import Checkpoint
 from tests.families import FAMILIES, build
+from tests.serving import serving
 
 # Models this small gain nothing from a second thread, and on a machine with other work the threads wait for each other
 # at every one of their products: the suite then takes six times as long.
 torch.set_num_threads(1)
 
-SLOW = ("test_browser", "test_checkpoints", "test_script", "test_pages", "test_docs")
+SLOW = ("test_browser", "test_checkpoints", "test_script", "test_pages", "test_repair", "test_docs")
 """Files of a minute and more, longest first: begun last, one of them would leave the other workers waiting for its end."""
 
 Folder = Callable[..., Path]
@@ -94,3 +95,10 @@ def memory() -> Iterator[Callable[[], None]]:
     cache_resource.clear()
     yield cache_resource.clear
     cache_resource.clear()
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """The address of a server of the app, started when a browser test first asks for it and shared by all that follow."""
+    with serving() as found:
+        yield found

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests.conftest import Folder
 from tests.serving import FLAGS, serving
 
 WAIT = 90_000
@@ -33,9 +34,15 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with serving() as found:
-        yield found
+def address(server: str) -> str:
+    return server
+
+
+@pytest.fixture
+def small(family_folder: Folder) -> str:
+    """A link's part for a checkpoint of 64 positions, for what does not hang on the weights: Chromium draws a page anew at
+    each of its steps, and a sweep to 512 tokens costs it more than the model."""
+    return f"checkpoint={quote(str(family_folder('bert')), safe='')}"
 
 
 @pytest.fixture
@@ -106,10 +113,10 @@ def test_switching_pages_keeps_texts_and_address_and_back_brings_them_back(page:
     expect(page.get_by_role("textbox", name="Texts, one per line")).to_have_value(TEXTS, timeout=WAIT)
 
 
-def test_markup_emoji_and_right_to_left_stay_text(page: Page, address: str) -> None:
+def test_markup_emoji_and_right_to_left_stay_text(page: Page, address: str, small: str) -> None:
     page.on("dialog", lambda dialog: pytest.fail(f"a text ran as a script: {dialog.message}"))
     texts = "<img src=x onerror=alert(1)> **not bold**\n😀 שלום עולם é\nplain"
-    page.goto(f"{address}/Batch_and_padding?texts={quote(texts)}")
+    page.goto(f"{address}/Batch_and_padding?texts={quote(texts)}&{small}")
     verdict(page, "Rounding")
     settled(page)
     expect(page.get_by_role("textbox", name="Texts, one per line")).to_have_value(texts, timeout=WAIT)
@@ -144,10 +151,10 @@ def test_many_texts_show_progress_and_can_be_cancelled(page: Page, address: str)
     assert len(page.url) < 15_000
 
 
-def test_texts_from_a_file_stay_over_pages_and_the_box_comes_back(page: Page, address: str, tmp_path: Path) -> None:
+def test_texts_from_a_file_stay_over_pages_and_the_box_comes_back(page: Page, address: str, small: str, tmp_path: Path) -> None:
     file = tmp_path / "reviews.csv"
     file.write_text('id,text\n1,short one\n2,"a longer one, with a comma in it"\n3,the third\n', "utf-8")
-    page.goto(f"{address}/Batch_and_padding?texts={quote(TEXTS)}")
+    page.goto(f"{address}/Batch_and_padding?texts={quote(TEXTS)}&{small}")
     verdict(page, "Rounding")
     settled(page)
     page.get_by_text("Texts from a file").click()
