@@ -28,6 +28,10 @@ RANKS = (ORANGE, "#E69F00", "#F0E442", "#56B4E9")
 """Colours of the bars of the largest units; their numbers stand in them."""
 
 
+NAMED = 24
+"""Rows of a square up to which they are named."""
+
+
 def travel(found: Layers, measure: str, groups: Sequence[str] = ("real", "cls")) -> go.Figure:
     """A measure in every state: the mean of each group as a line, from the smallest to the largest token as a band."""
     figure = go.Figure()
@@ -154,26 +158,27 @@ def cka(found: Layers, *, debiased: bool = True) -> go.Figure:
 def matrix(
     values: np.ndarray, rows: Sequence[str], columns: Sequence[str], title: str, bounds: tuple[float, float]
 ) -> go.Figure:
-    """A square of numbers with its names; small ones carry their numbers."""
-    numbers_fit = len(columns) <= 16
+    """A square of numbers with its names; small ones carry their numbers, and large ones have numbers for names."""
+    numbers_fit, names_fit = len(columns) <= 16, len(columns) <= NAMED
+    pairs = [[f"{row} ↔ {column}" for column in columns] for row in rows] if names_fit else None
     figure = go.Figure(
         go.Heatmap(
             z=values,
             x=list(range(len(columns))),
             y=list(range(len(rows))),
-            customdata=[[f"{row} ↔ {column}" for column in columns] for row in rows],
-            hovertemplate="%{customdata}: %{z:.3f}<extra></extra>",
+            customdata=pairs,
+            hovertemplate=("%{customdata}" if names_fit else "%{y} ↔ %{x}") + ": %{z:.3f}<extra></extra>",
             colorscale=SCALE,
             zmin=bounds[0],
             zmax=bounds[1],
-            xgap=1,
-            ygap=1,
+            xgap=int(names_fit),
+            ygap=int(names_fit),
             texttemplate="%{z:.2f}" if numbers_fit else None,
             colorbar={"title": {"text": title}, "thickness": 12},
         )
     )
     for axis, names in ((figure.update_xaxes, columns), (figure.update_yaxes, rows)):
-        axis(**ticks(names, 40), showgrid=False, zeroline=False)
+        axis(**(ticks(names, NAMED) if names_fit else {}), showgrid=False, zeroline=False)
     figure.update_yaxes(autorange="reversed", tickangle=0)
     return framed(figure, 120 + max(30 * min(len(rows), 20), 180))
 
