@@ -24,6 +24,7 @@ from bertlens.run.inputs import Inputs, prepare
 from bertlens.run.packing import TOKENS_AT_ONCE, neighbours_count, packed
 from bertlens.run.presets import TRAP_TEXTS
 from bertlens.run.progress import Progress, silent
+from bertlens.run.side_by_side import cores
 from bertlens.run.texts import as_texts
 
 if TYPE_CHECKING:
@@ -219,7 +220,8 @@ def pool(
         notes = []
     else:
         notes = [f"The texts ran in the batches that the condition says: {neighbours_count(wanted, bound)}."]
-    vectors = read_all(inputs, chosen, progress=progress)
+    # texts of like length make many short passes, which the cores take better one each than all together
+    vectors = read_all(inputs, chosen, workers=1 if bound else cores(), progress=progress)
     return PooledTexts(
         checkpoint=checkpoint.to_dict(),
         condition=str(wanted),

@@ -43,9 +43,14 @@ def read_all(
     dtype: str | None = None,
     device: str | None = None,
     seed: int = 0,
+    workers: int = 1,
     progress: Progress = silent,
 ) -> dict[Readout, np.ndarray]:
     """The vectors of several readouts from the same forward passes, each (texts, dimensions), as `read` gives them.
+
+    Parameters
+    ----------
+    workers : passes that run at once, as `forward` does.
 
     Raises
     ------
@@ -56,7 +61,8 @@ def read_all(
     every = sorted({layer for chosen in layers.values() for layer in chosen})
     vectors: dict[Readout, np.ndarray] = {}
     # closed at once when the work is cancelled: a pass that waits would hold the seeded stretch of dropout
-    with closing(forward(inputs, layers=every, dtype=dtype, device=device, seed=seed, progress=progress)) as passes:
+    how = {"dtype": dtype, "device": device, "seed": seed, "workers": workers, "progress": progress}
+    with closing(forward(inputs, layers=every, **how)) as passes:  # type: ignore[arg-type]
         for outputs in passes:
             for readout, chosen in layers.items():
                 rows = vectors_of(outputs, readout, chosen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import torch
 from bertlens.errors import BertlensError
 from bertlens.run.inputs import Batch, Inputs
 from bertlens.run.progress import Progress, silent
+from bertlens.run.side_by_side import in_order
 from bertlens.run.sublayers import mlp_inputs
 from bertlens.run.variants import running
 
@@ -46,9 +48,10 @@ def forward(
     device: str | None = None,
     seed: int = 0,
     sublayers_of: int | None = None,
+    workers: int = 1,
     progress: Progress = silent,
 ) -> Generator[Outputs, None, None]:
-    """Run every batch of `inputs` and yield its outputs; only one batch is in memory at a time.
+    """Run every batch of `inputs` and yield its outputs; only one batch (per worker) is in memory at a time.
 
     Parameters
     ----------
@@ -56,6 +59,7 @@ def forward(
     dtype, device : instead of those of the condition and the checkpoint, for the float64 repeat.
     seed : of dropout, where the condition has it on.
     sublayers_of : a text that stands in every batch, of which the sublayers are kept as well.
+    workers : passes that run at once, each on one core of the CPU; the last digits depend on how many cores a pass has.
 
     Raises
     ------
@@ -67,14 +71,24 @@ def forward(
     dropout = condition.dropout == "on"
     instance = checkpoint.instance if sublayers_of is None else checkpoint.own_instance
     model = instance(dtype, condition.attention, dropout, device)
-    with running(dtype, seed if dropout else None):
-        for done, batch in enumerate(inputs):
+    kept = sorted(set(layers))
+
+    def one(batch: Batch) -> Outputs:
+        if sublayers_of is not None:
+            return _pass_watched(model, batch, kept, device, sublayers_of)
+        return _pass(model, batch, kept, device)
+
+    def alone(batch: Batch) -> Outputs:
+        with running(dtype, None):  # holds for one thread
+            return one(batch)
+
+    several = workers > 1 and len(inputs) > 1 and device == "cpu" and not dropout
+    results = in_order(alone, inputs, workers) if several else (one(batch) for batch in inputs)
+    with running(dtype, seed if dropout else None), closing(results) as passes:
+        progress(0, len(inputs), f"{dtype} forward passes")
+        for done, outputs in enumerate(passes, start=1):
+            yield outputs
             progress(done, len(inputs), f"{dtype} forward passes")
-            if sublayers_of is None:
-                yield _pass(model, batch, sorted(set(layers)), device)
-            else:
-                yield _pass_watched(model, batch, sorted(set(layers)), device, sublayers_of)
-        progress(len(inputs), len(inputs), f"{dtype} forward passes")
 
 
 def _pass(model: PreTrainedModel, batch: Batch, layers: list[int], device: str) -> Outputs:
