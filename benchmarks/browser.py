@@ -8,6 +8,7 @@ Prints seconds above the floor: a page of plain Streamlit measured in the same r
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import statistics
 import tempfile
@@ -56,6 +57,34 @@ def switched(page: Page, rounds: int) -> float:
     return statistics.median(times[2:])
 
 
+def redrawn(page: Page, address: str, rounds: int) -> dict[str, float]:
+    """Median seconds until the picture of another measure, pooling, state or token stands on the page Layers."""
+    page.goto(f"{address}/Layers")
+    page.get_by_role("heading", name="The same in Python").wait_for(timeout=120_000)
+    quiet(page)
+    times: dict[str, list[float]] = {"measure": [], "pooling": []}
+    for _ in range(rounds + 1):
+        for what, choices in (
+            ("measure", {"Norm": "norm (L2)", "Step to this state": "step, over the length before"}),
+            ("pooling", {"mean": "cosine of two texts, mean", "cls": "cosine of two texts, cls"}),
+        ):
+            for choice, title in choices.items():
+                start = time.perf_counter()
+                page.get_by_role("radio", name=choice, exact=True).first.evaluate("element => element.click()")
+                page.locator(".js-plotly-plot .ytitle", has_text=re.compile(f"^{re.escape(title)}$")).first.wait_for(
+                    timeout=60_000
+                )
+                times[what].append(time.perf_counter() - start)
+                quiet(page)
+    return {what: statistics.median(values[2:]) for what, values in times.items()}
+
+
+def quiet(page: Page) -> None:
+    """Wait until the page has stopped and is drawn."""
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for(timeout=60_000)
+    page.wait_for_timeout(700)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
@@ -73,6 +102,7 @@ def main() -> None:
                 page.wait_for_timeout(15_000 if path else 1_000)
                 if path:
                     control.append(switched(page, rounds))
+                    views = redrawn(page, address, rounds)
         browser.close()
     print("| what | seconds | bound |")
     print("| --- | --- | --- |")
@@ -80,6 +110,8 @@ def main() -> None:
     print(f"| first verdict, model warm, above the floor | {statistics.median(warm):.2f} | 3 |")
     print(f"| first verdict on a cold server | {max(cold):.2f} | 8 |")
     print(f"| a control that needs no new forward pass | {statistics.median(control):.2f} | 0.3 |")
+    for what, took in views.items():
+        print(f"| another {what} on the page Layers | {took:.2f} | 0.3 |")
 
 
 if __name__ == "__main__":

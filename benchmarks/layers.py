@@ -28,7 +28,8 @@ from bertlens.run.inputs import prepare
 from bertlens.run.variants import running
 
 LONG = [512] * 32
-MIXED = [4 + 252 * at // 31 for at in range(32)]
+EVEN = [4 + 252 * at // 31 for at in range(32)]
+MIXED = [round(4 * 64 ** (at / 31)) for at in range(32)]
 MIDDLE = [128] * 32
 WAYS = ("forward", "profile", "profile with baseline")
 
@@ -91,7 +92,7 @@ def grow(name: str, lengths: str, folder: str) -> None:
     """Print how far memory grew."""
     checkpoint = load(folder)
     way(name, checkpoint, texts_of([8]))()  # what the libraries allocate once
-    run = way(name, checkpoint, texts_of(LONG if lengths == "long" else MIXED))
+    run = way(name, checkpoint, texts_of({"long": LONG, "mixed": MIXED, "even": EVEN}[lengths]))
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
     before = memory("VmRSS")
     run()
@@ -114,7 +115,8 @@ def main() -> None:
         checkpoint = base_size(Path(folder))
         for words, key, lengths, bounds in (
             ("32 texts × 512 tokens", "long", LONG, (1.10, 1.2)),
-            ("32 texts of 4 to 256 tokens", "mixed", MIXED, (0.35, 0.35)),
+            ("32 texts of 4 to 256 tokens, in equal ratios", "mixed", MIXED, (0.35, 0.35)),
+            ("32 texts of 4 to 256 tokens, in equal steps", "even", EVEN, (sum(EVEN) / 8192, 0.35)),
         ):
             texts = texts_of(lengths)
             least = peak("forward", key, folder)

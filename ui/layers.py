@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -22,7 +22,7 @@ MEASURES = {
     "to_previous": "Cosine to the previous state",
     "to_last": "Cosine to the last state",
 }
-MAP = "bertlens-tokens"
+MAP, COURSE, ALIKE = "bertlens-tokens", "bertlens-course", "bertlens-alike"
 DRAWN = 500
 """Texts up to which the matrix of all pairs is drawn."""
 
@@ -98,13 +98,14 @@ def texts(found: Layers, given: Texts, measure: str) -> tuple[str, int]:
         help="Every pooling was read in the same pass. Those that count padding are on the page Pooling.",
     )
     pooling = address.value("pooling") if address.value("pooling") in options else "cls"
+    st.caption("Click a line to take its text and its state into the pictures below.")
     course = found.course(pooling)
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown(f"**{MEASURES[measure]}, text by text**")
         words = f"{MEASURES[measure]} of every text's {pooling} vector in every hidden state."
         picture = pictures.measure(course, found.labels, measure, given)
-        blocks.figure(picture, "bertlens-course", course.per_text(), words=words)
+        blocks.figure(picture, COURSE, course.per_text(), words=words, on_click=_pick_text)
     with right:
         st.markdown("**How alike the texts are**")
         _alike(found, course)
@@ -118,7 +119,8 @@ def _alike(found: Layers, course: Course) -> None:
         st.info("One text has no other to be like. Give two or more.", icon=":material/info:")
         return
     words = f"Cosine between different texts in every hidden state, read by {course.readout}."
-    blocks.figure(pictures.similarity(course, found.labels), "bertlens-alike", course.to_frame(), words=words)
+    frame = course.to_frame()
+    blocks.figure(pictures.similarity(course, found.labels), ALIKE, frame, words=words, on_click=_pick_state)
 
 
 def _pairs(found: Layers, course: Course, given: Texts) -> int:
@@ -181,16 +183,31 @@ def one_text(given: Page, measure: str) -> tuple[int, int]:
     st.caption(blocks.plain((whole if isinstance(whole, str) else " ||| ".join(whole))[:300]))
     found = questions.token_path(given, text, Condition())
     st.markdown(blocks.plain(found.sentence))
-    st.caption("Click a token in the map to see its hidden units below.")
+    st.caption("Click a token in the map to see its hidden units below, and its state in the pictures above.")
     words = f"{MEASURES[measure]} of every token in every hidden state. {found.sentence}"
-    blocks.figure(pictures.token_map(found, measure), MAP, found.to_frame(), words=words, on_click=_pick)
+    blocks.figure(pictures.token_map(found, measure), MAP, found.to_frame(), words=words, on_click=_pick_token)
     return text, _token(found, measure)
 
 
-def _pick() -> None:
-    points = st.session_state[f"figure_{MAP}"]["selection"]["points"]
-    if points:
-        address.change(token=str(int(points[0]["x"])))
+def _point(figure: str) -> dict[str, Any]:
+    """The point of a figure that was clicked; nothing where a click took the choice back."""
+    points = st.session_state[f"figure_{figure}"]["selection"]["points"]
+    return dict(points[0]) if points else {}
+
+
+def _pick_token() -> None:
+    if point := _point(MAP):
+        address.change(token=str(int(point["x"])), layer=str(int(point["y"])))
+
+
+def _pick_text() -> None:
+    if point := _point(COURSE):
+        address.change(text=str(int(point["curve_number"])), layer=str(int(point["point_index"])))
+
+
+def _pick_state() -> None:
+    if point := _point(ALIKE):
+        address.change(layer=str(int(point["point_index"])))
 
 
 def _token(found: TokenLayers, measure: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from bertlens.run.condition import Condition
 from bertlens.run.environment import environment
 from bertlens.run.fresh import UNRELATED, few, fresh
 from bertlens.run.inputs import Inputs, prepare
-from bertlens.run.packing import neighbours_count, packed
+from bertlens.run.packing import TOKENS_AT_ONCE, neighbours_count, packed
 from bertlens.run.progress import Progress, silent
 from bertlens.run.texts import as_texts, check_index
 
@@ -55,7 +56,8 @@ def layers(
     """
     whole, how = as_texts(texts), Condition.parse(condition)
     given = prepare(checkpoint, whole, how)
-    inputs, size = packed(given), checkpoint.architecture
+    # all states of a pass are in memory at once, so it holds fewer tokens than a pass of which the last state is read
+    inputs, size = packed(given, tokens_at_once=TOKENS_AT_ONCE // 2), checkpoint.architecture
     poolings = tuple(name for name in OF_STATES if inputs is given or not neighbours_count(how, name))
     first = min(len(whole), most_texts(size.layers, size.hidden, len(poolings)))
     pooling, travelling, sampling = PooledReader(first, poolings), TravelReader(), SampleReader(inputs)
@@ -63,7 +65,7 @@ def layers(
     names = survey(inputs, readers, progress=progress)
     sample, travel = sampling.sample(), travelling.travel()
     found = _narrow(inputs, sample)
-    control = _sampled(few(checkpoint, UNRELATED, Condition()))
+    control = _control(checkpoint)
     drawn = _sampled(few(fresh(checkpoint), whole, how)) if baseline else None
     units = outliers(sample.values, sample.unrelated)
     findings = [*of_checkpoint(checkpoint, Readout("cls")), *narrow.of_states(names, found, control, drawn, units)]
@@ -86,6 +88,16 @@ def layers(
         notes=_notes(given, sample, first, poolings, how),
         environment=environment(whole, checkpoint.device, 0),
     )
+
+
+_CONTROLS: WeakKeyDictionary[Checkpoint, Anisotropy] = WeakKeyDictionary()
+
+
+def _control(checkpoint: Checkpoint) -> Anisotropy:
+    """The mean cosines of sentences with nothing in common: a fact of the checkpoint, so it is found once."""
+    if checkpoint not in _CONTROLS:
+        _CONTROLS[checkpoint] = _sampled(few(checkpoint, UNRELATED, Condition()))
+    return _CONTROLS[checkpoint]
 
 
 def _sampled(inputs: Inputs) -> Anisotropy:
