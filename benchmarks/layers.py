@@ -25,6 +25,7 @@ from bertlens.read.pooled import pool_all
 from bertlens.run.checkpoint import Checkpoint, load
 from bertlens.run.condition import Condition
 from bertlens.run.inputs import prepare
+from bertlens.run.packing import cut
 from bertlens.run.variants import running
 
 LONG = [512] * 32
@@ -79,7 +80,7 @@ def readouts(checkpoint: Checkpoint, rounds: int) -> float:
     """All poolings of all states of one pass, over one that keeps nothing."""
     texts = texts_of(MIDDLE)
     inputs = prepare(checkpoint, texts, Condition())
-    return ratio(forward(checkpoint, texts), lambda: pool_all(inputs), rounds)
+    return ratio(forward(checkpoint, texts), lambda: pool_all(cut(inputs)), rounds)
 
 
 def peak(name: str, lengths: str, folder: str) -> int:

@@ -92,14 +92,14 @@ def test_which_may_be_used(found: Poolings) -> None:
     moved = np.abs(found.vectors("mean_all") - found.vectors("mean"))
     assert found.verdict == "caution"
     assert found.sentence.startswith(
-        "Usable with care: the checkpoint declares mean|l2; 1 of 17 readouts is meaningless here (pooler"
+        "Usable with care: the checkpoint declares mean|l2; 1 of 18 readouts is meaningless here (pooler"
     )
     assert options["mean_all"].by_padding == pytest.approx(moved.max()) and moved.max() > 0.1
     assert [name for name, option in options.items() if option.by_padding] == ["mean_all"]
     assert {name: option.meaningless for name, option in options.items() if option.meaningless} == {
         "pooler": "pooler-untrained"
     }
-    assert not any(option.declared for option in found.options), "mean|l2 is not among the defaults"
+    assert [name for name, option in options.items() if option.declared] == ["mean|l2"] == [found.readouts[0]]
     ids = [finding.id for finding in found.findings]
     told = {
         "pooler-untrained",

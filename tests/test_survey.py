@@ -21,7 +21,7 @@ from bertlens.read.vectors import read
 from bertlens.run.checkpoint import locate
 from bertlens.run.condition import Condition
 from bertlens.run.inputs import prepare
-from bertlens.run.packing import TOKENS_AT_ONCE, neighbours_count, packed
+from bertlens.run.packing import TOKENS_AT_ONCE, cut, neighbours_count, packed
 from bertlens.run.texts import as_texts
 
 TEXTS = as_texts(["One.", "A longer text, by a few words more.", "Two words", "the the the bank of the river", "One."])
@@ -71,6 +71,19 @@ def test_where_the_neighbours_count_nothing_is_packed(minilm: bertlens.Checkpoin
     inputs = prepare(minilm, TEXTS, Condition.parse(condition))
     assert neighbours_count(inputs.condition)
     assert packed(inputs) is inputs
+
+
+def test_a_batch_is_cut_at_the_length_it_is_padded_to(minilm: bertlens.Checkpoint) -> None:
+    inputs = prepare(minilm, TEXTS, Condition.parse("batch=4"))
+    few = cut(inputs, 24)
+    assert [text for group, _ in few.groups for text in group] == list(range(len(TEXTS)))
+    assert len(few) > len(inputs) and {width for _, width in few.groups} == {width for _, width in inputs.groups}
+    for readout in map(Readout.parse, ("mean_all", "cls", "max@last4:concat")):
+        whole = read(inputs, readout)
+        np.testing.assert_allclose(read(few, readout), whole, rtol=0, atol=2e-6 * np.abs(whole).max())
+    for condition in ("rows=index", "dropout=on"):
+        bound = prepare(minilm, TEXTS, Condition.parse(condition))
+        assert cut(bound, 24) is bound
 
 
 def test_poolings_that_count_padding_are_not_packed(minilm: bertlens.Checkpoint) -> None:

@@ -21,7 +21,7 @@ from bertlens.read.vectors import layers_of, read_all
 from bertlens.run.condition import Condition
 from bertlens.run.environment import environment
 from bertlens.run.inputs import Inputs, prepare
-from bertlens.run.packing import TOKENS_AT_ONCE, neighbours_count, packed
+from bertlens.run.packing import TOKENS_AT_ONCE, cut, neighbours_count, packed
 from bertlens.run.presets import TRAP_TEXTS
 from bertlens.run.progress import Progress, silent
 from bertlens.run.side_by_side import cores
@@ -91,7 +91,7 @@ def pooling(
         ran = wanted.replace(batch=BATCH)
         notes.append(f"The texts ran in batches of {BATCH} in the given order, not in one batch.")
     inputs = prepare(checkpoint, whole, ran)
-    pooled = pool_all(inputs, progress=progress) if known is None else known.pooled
+    pooled = pool_all(cut(inputs), progress=progress) if known is None else known.pooled
     compared = tuple(spread(range(len(whole)), COMPARED))
     if len(compared) < len(whole):
         notes.append(f"Similarities are compared on {len(compared)} of {len(whole):,} texts from all over.")

@@ -53,3 +53,17 @@ def packed(inputs: Inputs, pooling: str = "cls", tokens_at_once: int = TOKENS_AT
         groups.append((tuple(rows), width))
         start += len(rows)
     return replace(inputs, groups=tuple(groups), sliced=False)
+
+
+def cut(inputs: Inputs, tokens_at_once: int = TOKENS_AT_ONCE) -> Inputs:
+    """The same batches at the length they are padded to, a few rows in each forward pass: only rounding depends on it.
+
+    Inputs whose rows are not independent (the batch axis lost, dropout) come back as they are.
+    """
+    if inputs.condition.rows == "index" or inputs.condition.dropout == "on":
+        return inputs
+    groups: list[tuple[tuple[int, ...], int]] = []
+    for texts, width in inputs.groups:
+        step = max(1, tokens_at_once // width)
+        groups += [(texts[at : at + step], width) for at in range(0, len(texts), step)]
+    return replace(inputs, groups=tuple(groups))
