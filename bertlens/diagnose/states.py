@@ -120,7 +120,7 @@ def _notes(inputs: Inputs, sample: Sample, first: int, poolings: Sequence[str], 
             f"The vectors of the first {first:,} of {texts:,} texts are kept, which is what fits into memory; tokens are "
             "measured in all of them."
         )
-    if len(sample.ids) < sample.of:
+    if 0 < len(sample.ids) < sample.of:
         found.append(
             f"Cosines of unrelated tokens, outlier units and CKA are those of {len(sample.ids):,} tokens drawn evenly from "
             f"{sample.of:,} that are not special."

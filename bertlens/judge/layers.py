@@ -145,7 +145,7 @@ class Layers:
         found = self.anisotropy
         if not narrow.judged(found):
             return (
-                f"hidden_states has {self.depth + 1} entries for {self.depth} layers; how alike unrelated tokens are "
+                f"the tuple hidden_states has {self.depth + 1} entries for {self.depth} layers; how alike unrelated tokens are "
                 f"needs two different texts and {narrow.LEAST} tokens (here {found.texts} and {found.tokens})"
             )
         state = int(np.nanargmax(found.mean))
