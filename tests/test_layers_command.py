@@ -10,7 +10,7 @@ import pytest
 import bertlens
 from tests.conftest import Folder
 from tests.test_cli import TEXTS, ran, strict, texts
-from tests.test_layers import push
+from tests.test_narrow import push
 
 __all__ = ["texts"]
 
