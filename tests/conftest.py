@@ -21,17 +21,8 @@ from tests.serving import serving
 # at every one of their products: the suite then takes six times as long.
 torch.set_num_threads(1)
 
-SLOW = ("test_browser", "test_checkpoints", "test_script", "test_pages", "test_repair", "test_docs")
-"""Files of a minute and more, longest first: begun last, one of them would leave the other workers waiting for its end."""
-
 Folder = Callable[..., Path]
 Loaded = Callable[..., Checkpoint]
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the slow files first; all else stays in its order."""
-    order = {name: at for at, name in enumerate(SLOW)}
-    items.sort(key=lambda item: order.get(item.path.stem, len(SLOW)))
 
 
 @pytest.fixture(scope="session")

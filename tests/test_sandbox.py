@@ -176,7 +176,10 @@ def test_the_seal_notices(held: Capture, tmp_path: Path) -> None:
         pass
     assert foreign([open]) and foreign(object()) and not foreign(None)
     gc.collect()
-    with Watched() as watched:
-        filled = torch.ones(75 * 2**20)
-    assert watched.grown > 200 * 2**20 and len(filled)
+    filled, grown = [], 0
+    while grown <= 200 * 2**20 and len(filled) < 20:  # a process that has given much back takes that first, and does not grow
+        with Watched() as watched:
+            filled.append(torch.ones(75 * 2**20))
+        grown = watched.grown
+    assert grown > 200 * 2**20
     assert bits(tiny()) != bits(tiny(seed=1))
