@@ -176,7 +176,8 @@ def test_the_seal_notices(held: Capture, tmp_path: Path) -> None:
         pass
     assert foreign([open]) and foreign(object()) and not foreign(None)
     gc.collect()
-    filled, grown = [], 0
+    filled: list[torch.Tensor] = []
+    grown = 0
     while grown <= 200 * 2**20 and len(filled) < 20:  # a process that has given much back takes that first, and does not grow
         with Watched() as watched:
             filled.append(torch.ones(75 * 2**20))
