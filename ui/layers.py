@@ -29,18 +29,8 @@ DRAWN = 500
 
 def measured() -> str:
     """The measure that every picture of the page shows."""
-    chosen = address.value("measure")
-    address.widget(
-        st.segmented_control,
-        "Measure",
-        "measure",
-        shown=chosen if chosen in MEASURES else "change",
-        options=list(MEASURES),
-        format_func=MEASURES.get,
-        required=True,
-        help="Step: how far a vector moves from one state to the next, over its length before. Norm: its L2 length.",
-    )
-    return address.value("measure") if address.value("measure") in MEASURES else "change"
+    words = "Step: how far a vector moves from one state to the next, over its length before. Norm: its L2 length."
+    return address.one_of("Measure", "measure", list(MEASURES), format_func=MEASURES.get, help=words)
 
 
 def travel(found: Layers, measure: str) -> None:
@@ -86,18 +76,8 @@ def texts(found: Layers, given: Texts, measure: str) -> tuple[str, int]:
     from bertlens.show import course as pictures
 
     st.subheader("Your texts through the layers", anchor="texts")
-    options = list(found.pooled.values)
-    chosen = address.value("pooling")
-    address.widget(
-        st.segmented_control,
-        "One vector per text by",
-        "pooling",
-        shown=chosen if chosen in options else "cls",
-        options=options,
-        required=True,
-        help="Every pooling was read in the same pass. Those that count padding are on the page Pooling.",
-    )
-    pooling = address.value("pooling") if address.value("pooling") in options else "cls"
+    words = "Every pooling was read in the same pass. Those that count padding are on the page Pooling."
+    pooling = address.one_of("One vector per text by", "pooling", list(found.pooled.values), help=words)
     st.caption("Click a line to take its text and its state into the pictures below.")
     course = found.course(pooling)
     left, right = st.columns(2, gap="medium")

@@ -141,17 +141,8 @@ def trap(given: Page) -> tuple[PaddingTrap, Texts]:
     from bertlens.show import pooling
 
     st.subheader("The padding trap", anchor="trap")
-    asked = address.value("trap")
-    address.widget(
-        st.segmented_control,
-        "Padded are",
-        "trap",
-        shown=asked if asked in TRAPS else "case",
-        options=list(TRAPS),
-        format_func=TRAPS.get,
-        required=True,
-    )
-    texts = given.texts if address.value("trap") == "own" else TRAP_TEXTS
+    own = address.one_of("Padded are", "trap", list(TRAPS), format_func=TRAPS.get) == "own"
+    texts = given.texts if own else TRAP_TEXTS
     if texts is TRAP_TEXTS:
         st.caption("“" + "” and “".join(TRAP_TEXTS) + "”, padded further and further with the right mask, against each alone.")
     found = questions.padding_trap(given, texts, TRAPPED)
