@@ -41,6 +41,38 @@ def floor(browser: Browser) -> float:
     return statistics.median(times[1:])
 
 
+PICTURE = """
+import plotly.graph_objects as go
+import streamlit as st
+
+measure = st.segmented_control("Measure", ["a", "b"], default="a")
+st.plotly_chart(go.Figure(go.Scatter(y=[1, 2, 3] if measure == "a" else [3, 2, 1])).update_layout(yaxis_title=measure))
+"""
+
+
+def picture_floor(browser: Browser, rounds: int) -> float:
+    """Median seconds until the picture of another choice stands on a page of plain Streamlit with nothing but that picture."""
+    times = []
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "plain.py"
+        script.write_text(PICTURE)
+        with serving(script) as address:
+            page = until(browser, address, ".js-plotly-plot .ytitle")[1]
+            for choice in ("b", "a") * (rounds + 1):
+                quiet(page)
+                times.append(drawn(page, choice, choice))
+    return statistics.median(times[2:])
+
+
+def drawn(page: Page, choice: str, title: str) -> float:
+    """Seconds from a click on a choice until a picture has this title on its y axis."""
+    control = page.get_by_role("radio", name=choice, exact=True).first.element_handle()
+    start = time.perf_counter()
+    control.evaluate("element => element.click()")
+    page.locator(".js-plotly-plot .ytitle", has_text=re.compile(f"^{re.escape(title)}$")).first.wait_for(timeout=60_000)
+    return time.perf_counter() - start
+
+
 def switched(page: Page, rounds: int) -> float:
     """Median seconds from clicking a preset that was computed before until its verdict stands there."""
     times = []
@@ -69,20 +101,16 @@ def redrawn(page: Page, address: str, rounds: int) -> dict[str, float]:
             ("pooling", {"mean": "cosine of two texts, mean", "cls": "cosine of two texts, cls"}),
         ):
             for choice, title in choices.items():
-                start = time.perf_counter()
-                page.get_by_role("radio", name=choice, exact=True).first.evaluate("element => element.click()")
-                page.locator(".js-plotly-plot .ytitle", has_text=re.compile(f"^{re.escape(title)}$")).first.wait_for(
-                    timeout=60_000
-                )
-                times[what].append(time.perf_counter() - start)
+                times[what].append(drawn(page, choice, title))
                 quiet(page)
     return {what: statistics.median(values[2:]) for what, values in times.items()}
 
 
 def quiet(page: Page) -> None:
-    """Wait until the page has stopped and is drawn."""
-    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for(timeout=60_000)
+    """Wait until the page has stopped, what follows a control included, and is drawn."""
     page.wait_for_timeout(700)
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for(timeout=60_000)
+    page.wait_for_timeout(1_200)
 
 
 def main() -> None:
@@ -91,7 +119,7 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        least = floor(browser)
+        least, picture = floor(browser), picture_floor(browser, rounds)
         cold, warm, control = [], [], []
         for path in ("", "/Batch_and_padding"):
             with serving() as address:
@@ -110,6 +138,7 @@ def main() -> None:
     print(f"| first verdict, model warm, above the floor | {statistics.median(warm):.2f} | 3 |")
     print(f"| first verdict on a cold server | {max(cold):.2f} | 8 |")
     print(f"| a control that needs no new forward pass | {statistics.median(control):.2f} | 0.3 |")
+    print(f"| another picture on a page of plain Streamlit with nothing else | {picture:.2f} | |")
     for what, took in views.items():
         print(f"| another {what} on the page Layers | {took:.2f} | 0.3 |")
 

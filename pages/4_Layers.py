@@ -9,14 +9,14 @@ from ui.frame import Page, section, show
 from ui.parting import parting
 
 
-def states(found, measure: str) -> None:
+def states(found) -> str:
     tied = "is bit-equal to" if found.tied else "is not"
     st.subheader("Every hidden state", anchor="states")
     st.caption(
         f"`hidden_states` has {found.depth + 1} entries: the embeddings, then {found.depth} layers. `hidden_states[-1]` {tied} "
         "`last_hidden_state` in this architecture; checked in this run."
     )
-    layers.travel(found, measure)
+    return layers.travel(found)
 
 
 def two_conditions(given: Page, text: int) -> None:
@@ -42,9 +42,7 @@ def content(given: Page) -> None:
     blocks.sentence(found)
     blocks.notes(found.notes)
     blocks.graded(found.findings)
-    measure = layers.measured()
-    with section():
-        states(found, measure)
+    measure = states(found)
     with section():
         layers.narrow(found)
     pooling, state = layers.texts(found, given.texts, measure)

@@ -39,7 +39,8 @@ def content(given: Page) -> None:
     with section():
         trapped = pooling.trap(given)
     with section():
-        head, classes = pooling.linear(given, found, condition)
+        head, classes = pooling.linear(given.texts, found)
+        pooling.costs(given, found, condition)
     python(given, found, head, classes, trapped)
 
 

@@ -139,7 +139,8 @@ def test_neither_figure_brings_fonts_or_backgrounds(minilm: Checkpoint) -> None:
     parting = parted(minilm, "mask=off,padding=40")
     for figure in (show.parting(parting), show.sides(parting)):
         layout = figure.to_plotly_json()["layout"]
-        assert not {"font", "paper_bgcolor", "plot_bgcolor"} & set(layout)
+        assert not {"font", "paper_bgcolor"} & set(layout)
+        assert layout["plot_bgcolor"] == "rgba(0,0,0,0)"  # the page itself, light or dark
         assert all("color" not in text.get("font", {}) for text in layout.get("annotations", []))
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from bertlens.errors import BertlensError
 from bertlens.run.texts import Texts
@@ -21,7 +24,13 @@ if TYPE_CHECKING:
     from bertlens.run.checkpoint import Checkpoint
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
 ICON = Path(__file__).with_name("icon.svg")
+
+
+DRAWN = 0.3
+"""Seconds that a browser has for drawing what was clicked, before the rest of the page arrives."""
 
 
 class Stopped(Exception):
@@ -65,3 +74,23 @@ def section() -> Iterator[None]:
         st.error(plain(error.sentence), icon=":material/error:")
     except Stopped:
         return
+
+
+def at_once(draw: Callable[P, T]) -> Callable[P, T]:
+    """A part of a page that is drawn again as soon as one of its own controls changes; the whole page follows right after.
+
+    For parts that only draw: a click does not interrupt work that runs inside of one, so nothing could be cancelled there.
+    """
+
+    @st.fragment
+    @wraps(draw)
+    def part(*given: P.args, **named: P.kwargs) -> T:
+        context = get_script_run_ctx()
+        if context is None or not context.fragment_ids_this_run:
+            return draw(*given, **named)
+        with section():
+            draw(*given, **named)
+        time.sleep(DRAWN)
+        return st.rerun()  # the address, the links and what other parts show depend on the same controls
+
+    return part

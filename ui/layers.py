@@ -9,7 +9,7 @@ import streamlit as st
 from bertlens.run.condition import Condition
 from bertlens.run.texts import Texts
 from ui import address, blocks, questions
-from ui.frame import Page
+from ui.frame import Page, at_once
 
 if TYPE_CHECKING:
     from bertlens.judge.layers import Layers
@@ -27,25 +27,28 @@ DRAWN = 500
 """Texts up to which the matrix of all pairs is drawn."""
 
 
-def measured() -> str:
-    """The measure that every picture of the page shows."""
+def _measured() -> str:
     words = "Step: how far a vector moves from one state to the next, over its length before. Norm: its L2 length."
     return address.one_of("Measure", "measure", list(MEASURES), format_func=MEASURES.get, help=words)
 
 
-def travel(found: Layers, measure: str) -> None:
-    """How far all tokens move from state to state."""
+@at_once
+def travel(found: Layers) -> str:
+    """How far all tokens move from state to state; the measure, which every picture of the page shows."""
     from bertlens.read import travel as words
     from bertlens.show import layer_tables, layers
 
+    measure = _measured()
     said = f"Of all tokens and of [CLS], in every hidden state: {words.MEASURES[measure]}."
     st.caption(said + " Lines are means, bands reach from the smallest to the largest token.")
     frame = layer_tables.travel(found, measure)
     blocks.figure(layers.travel(found, measure), "bertlens-travel", frame, words=said, document=found)
     with st.expander("What each state is, and how it is read", icon=":material/list:"):
         blocks.table(found.to_frame(), "bertlens-states")
+    return measure
 
 
+@at_once
 def narrow(found: Layers) -> None:
     """How alike unrelated tokens are, through which units, and how alike the states are."""
     from bertlens.show import layer_tables, layers
@@ -71,6 +74,7 @@ def narrow(found: Layers) -> None:
         blocks.figure(layers.cka(found, debiased=debiased), "bertlens-cka", table, words=alike)
 
 
+@at_once
 def texts(found: Layers, given: Texts, measure: str) -> tuple[str, int]:
     """The texts' vectors through the states, and how alike they are; the pooling and the state that were chosen."""
     from bertlens.show import course as pictures
@@ -142,8 +146,7 @@ def layer(found: Layers) -> int:
     return int(address.widget(st.selectbox, label, "layer", shown=shown, options=options, format_func=found.labels.__getitem__))
 
 
-def text_number(count: int) -> int:
-    """The text that is looked at token by token."""
+def _text_number(count: int) -> int:
     asked = address.value("text")
     shown = int(asked) if asked.isdecimal() and int(asked) < count else 0
     if count == 1:
@@ -155,18 +158,23 @@ def text_number(count: int) -> int:
 
 def one_text(given: Page, measure: str) -> tuple[int, int]:
     """One text token by token, in every state: a map, and the units and the way of one of its tokens; which they are."""
-    from bertlens.show import token_layers as pictures
-
     st.subheader("One text, token by token", anchor="tokens")
-    text = text_number(len(given.texts))
+    text = _text_number(len(given.texts))
     whole = given.texts[text]
     st.caption(blocks.plain((whole if isinstance(whole, str) else " ||| ".join(whole))[:300]))
     found = questions.token_path(given, text, Condition())
     st.markdown(blocks.plain(found.sentence))
+    return text, _tokens(found, measure)
+
+
+@at_once
+def _tokens(found: TokenLayers, measure: str) -> int:
+    from bertlens.show import token_layers as pictures
+
     st.caption("Click a token in the map to see its hidden units below, and its state in the pictures above.")
     words = f"{MEASURES[measure]} of every token in every hidden state. {found.sentence}"
     blocks.figure(pictures.token_map(found, measure), MAP, found.to_frame(), words=words, on_click=_pick_token)
-    return text, _token(found, measure)
+    return _token(found, measure)
 
 
 def _point(figure: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from bertlens.run.condition import Condition
 from bertlens.run.presets import TRAP_TEXTS
 from bertlens.run.texts import Texts
 from ui import address, blocks, questions
-from ui.frame import Page
+from ui.frame import Page, at_once
 
 if TYPE_CHECKING:
     from bertlens.judge.pooling import Poolings
@@ -82,6 +82,7 @@ def options(found: Poolings) -> None:
     blocks.table(frame, "bertlens-readouts", document=found)
 
 
+@at_once
 def agreement(found: Poolings) -> None:
     """How far every two readouts agree about which texts are alike."""
     from bertlens.show import pooling
@@ -106,6 +107,7 @@ def agreement(found: Poolings) -> None:
     blocks.figure(pooling.agreement(found, measure), "bertlens-agreement", found.pairs(), words=words)
 
 
+@at_once
 def alike(found: Poolings, texts: Texts) -> None:
     """Which texts are alike under each readout, on one scale, and the nearest text of each."""
     from bertlens.show import pooling
@@ -154,7 +156,8 @@ def trap(given: Page) -> tuple[PaddingTrap, Texts]:
     return found, texts
 
 
-def linear(given: Page, found: Poolings, condition: Condition) -> tuple[Readout, int]:
+@at_once
+def linear(texts: Texts, found: Poolings) -> tuple[Readout, int]:
     """Into a freshly drawn linear layer: shapes, logits, and that the next draw gives others; the readout and the classes."""
     from bertlens.show import pooling
 
@@ -196,8 +199,7 @@ def linear(given: Page, found: Poolings, condition: Condition) -> tuple[Readout,
         )
         blocks.table(needed, "bertlens-needed")
     words = f"Logits of text 0 under {len(fresh.seeds)} freshly drawn layers (seeds {', '.join(map(str, fresh.seeds))})."
-    blocks.figure(pooling.fresh(fresh, given.texts), "bertlens-logits", fresh.to_frame(), words=words)
-    _costs(given, found, condition)
+    blocks.figure(pooling.fresh(fresh, texts), "bertlens-logits", fresh.to_frame(), words=words)
     return Readout.parse(picked), classes
 
 
@@ -207,10 +209,11 @@ def _whole(name: str, otherwise: int) -> int:
     return int(asked) if asked.isdecimal() and 1 <= int(asked) <= 1000 else otherwise
 
 
-def _costs(given: Page, found: Poolings, condition: Condition) -> None:
+def costs(given: Page, found: Poolings, condition: Condition) -> None:
+    """What each readout costs beside the forward pass, measured."""
     from bertlens.show import pooling
 
     st.markdown("**What each readout costs**")
-    costs = questions.pooling_costs(given, condition, found.readouts)
-    st.caption(blocks.plain(costs.sentence))
-    blocks.figure(pooling.costs(costs), "bertlens-costs", costs.to_frame(), words=costs.sentence)
+    took = questions.pooling_costs(given, condition, found.readouts)
+    st.caption(blocks.plain(took.sentence))
+    blocks.figure(pooling.costs(took), "bertlens-costs", took.to_frame(), words=took.sentence)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from bertlens.show.figures import literal
+from bertlens.show.figures import laid_out, literal
 from bertlens.show.held import Held
 
 MOST_TEXTS, MOST_TOKENS, MOST_PATTERNS, LONGEST, MOST_LINES = 8, 48, 4, 12, 20_000
@@ -71,9 +71,7 @@ def cells(held: Held) -> go.Figure:
     }
     legend = {"orientation": "h", "yanchor": "top", "y": 1 - 26 / height, "x": 0, "itemclick": False, "itemdoubleclick": False}
     margin = {"l": 10, "r": 10, "t": 0, "b": 0}
-    figure.update_layout(height=height, margin=margin, legend=legend, title=title, hovermode="closest", dragmode=False)
-    figure.update_layout(plot_bgcolor="rgba(0,0,0,0)")
-    return figure
+    return laid_out(figure, height, margin=margin, legend=legend, title=title, dragmode=False)
 
 
 def cells_frame(held: Held) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from bertlens.judge.checkpoint.checkup import Checkup
 from bertlens.judge.weights.matrix import Matrix
 from bertlens.judge.weights.modules import STATES, Module
-from bertlens.show.figures import literal
+from bertlens.show.figures import laid_out, literal
 
 LOOK = {
     "trained": ("#009E73", "square"),
@@ -51,12 +51,11 @@ def weight_map(checkup: Checkup) -> go.Figure:
             )
         )
     columns = [OUTSIDE, *map(str, layers)]
-    figure.update_xaxes(type="category", categoryorder="array", categoryarray=columns, title="layer", side="top")
-    figure.update_yaxes(type="category", categoryorder="array", categoryarray=[literal(p) for p in places[::-1]], title="")
+    ordered = {"type": "category", "categoryorder": "array"}
+    across = {**ordered, "categoryarray": columns, "title": "layer", "side": "top"}
+    down = {**ordered, "categoryarray": [literal(place) for place in places[::-1]], "title": ""}
     legend = {"orientation": "h", "yanchor": "top", "y": -0.02, "x": 0}
-    height = 130 + 25 * len(places)
-    figure.update_layout(height=height, margin={"l": 10, "r": 10, "t": 40, "b": 10}, legend=legend, hovermode="closest")
-    return figure
+    return laid_out(figure, 130 + 25 * len(places), across, down, legend=legend)
 
 
 def states(checkup: Checkup) -> str:
@@ -166,8 +165,5 @@ def spectrum(matrix: Matrix) -> go.Figure:
             hovertemplate="largest singular value %{x:.4g}<extra></extra>",
         )
     )
-    figure.update_xaxes(title="singular value", rangemode="tozero")
-    figure.update_yaxes(title="density")
-    legend = {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0}
-    figure.update_layout(height=380, margin={"l": 10, "r": 10, "t": 40, "b": 10}, legend=legend, bargap=0)
-    return figure
+    across = {"title": "singular value", "rangemode": "tozero"}
+    return laid_out(figure, 380, across, {"title": "density"}, bargap=0)

@@ -9,8 +9,8 @@ import plotly.graph_objects as go
 
 from bertlens.read.course import Course
 from bertlens.run.texts import Texts, sides
-from bertlens.show.figures import literal
-from bertlens.show.layers import BLUE, GREY, ORANGE, TITLES, banded, framed, laid_out, matrix
+from bertlens.show.figures import laid_out, literal
+from bertlens.show.layers import BLUE, GREY, ORANGE, TITLES, banded, matrix, over_states, stroke
 
 COLOURS = (BLUE, ORANGE, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", GREY)
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
@@ -35,25 +35,15 @@ def measure(course: Course, states: Sequence[str], name: str, texts: Texts) -> g
     """A measure of the texts' vectors through the states, one line per text."""
     chosen = labels_of(texts[:MOST_TEXTS])
     figure = lines(states, course.measures[name][:, : len(chosen)], chosen)
-    figure.update_yaxes(title=f"{TITLES[name]}, {course.readout}")
-    return laid_out(figure, states, 400)
+    return over_states(figure, states, 400, f"{TITLES[name]}, {course.readout}")
 
 
 def lines(states: Sequence[str], values: np.ndarray, names: Sequence[str]) -> go.Figure:
     """One line per column of (states, …), told apart by colour, dash and sign."""
     figure = go.Figure()
     for at, name in enumerate(names):
-        figure.add_trace(
-            go.Scatter(
-                x=list(states),
-                y=values[:, at],
-                name=name,
-                mode="lines+markers",
-                line={"color": COLOURS[at % len(COLOURS)], "dash": DASHES[at % len(DASHES)]},
-                marker={"symbol": SYMBOLS[at % len(SYMBOLS)], "size": 7},
-                hovertemplate="%{x}: %{y:.3f}<extra>%{fullData.name}</extra>",
-            )
-        )
+        look = (COLOURS[at % len(COLOURS)], SYMBOLS[at % len(SYMBOLS)], DASHES[at % len(DASHES)])
+        figure.add_trace(stroke(states, values[:, at], name, look, 7))
     return figure
 
 
@@ -79,9 +69,11 @@ def trail(course: Course, states: Sequence[str], texts: Texts) -> go.Figure:
                 hovertemplate="%{customdata}<extra>%{fullData.name}</extra>",
             )
         )
-    for axis, share, number in zip((figure.update_xaxes, figure.update_yaxes), found.explained, ("1", "2"), strict=True):
-        axis(title=f"component {number} ({100 * share:.0f} % of the variance)", zeroline=False)
-    return framed(figure, 520)
+    across, up = (
+        {"title": f"component {number} ({100 * share:.0f} % of the variance)", "zeroline": False}
+        for number, share in enumerate(found.explained, 1)
+    )
+    return laid_out(figure, 520, across, up)
 
 
 def similarity(course: Course, states: Sequence[str]) -> go.Figure:
@@ -92,8 +84,7 @@ def similarity(course: Course, states: Sequence[str]) -> go.Figure:
         texts = course.vectors.shape[1]
         line = (pairs["mean"], pairs["smallest"], pairs["largest"])
         banded(figure, states, line, f"pairs of {texts:,} texts", (BLUE, "circle", "solid"))
-    figure.update_yaxes(title=f"cosine of two texts, {course.readout}")
-    return laid_out(figure, states, 380)
+    return over_states(figure, states, 380, f"cosine of two texts, {course.readout}")
 
 
 def similarity_matrix(course: Course, state: int, texts: Texts) -> go.Figure:

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from bertlens.judge.layers import Layers
 from bertlens.read.geometry import QUANTILES
 from bertlens.read.travel import GROUPS
-from bertlens.show.figures import SCALE
+from bertlens.show.figures import BARE, SCALE, laid_out
 
 BLUE, ORANGE, GREEN, PINK, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#999999"
 LOOKS = {"real": (BLUE, "circle", "solid"), "cls": (ORANGE, "square", "dash"), "content": (GREEN, "diamond", "dot")}
@@ -40,8 +40,7 @@ def travel(found: Layers, measure: str, groups: Sequence[str] = ("real", "cls"))
         if key in found.travel.mean:
             line = (found.travel.mean[key], found.travel.smallest[key], found.travel.largest[key])
             banded(figure, found.labels, line, f"{GROUPS[group]} ({count:,})", LOOKS[group])
-    figure.update_yaxes(title=TITLES[measure])
-    return laid_out(figure, found.labels, 380)
+    return over_states(figure, found.labels, 380, TITLES[measure])
 
 
 def banded(
@@ -53,7 +52,6 @@ def banded(
 ) -> None:
     """Add the mean as a line and smallest … largest as a band behind it; the first states may be missing."""
     mean, smallest, largest = line
-    colour, symbol, dash = look
     there = np.isfinite(mean)
     x = [label for label, shown in zip(labels, there, strict=True) if shown]
     low, high = smallest[there], largest[there]
@@ -63,25 +61,29 @@ def banded(
             y=[*high, *low[::-1]],
             mode="lines",
             fill="toself",
-            fillcolor=faint(colour),
+            fillcolor=faint(look[0]),
             line={"width": 0},
             hoverinfo="skip",
             legendgroup=name,
             showlegend=False,
         )
     )
-    figure.add_trace(
-        go.Scatter(
-            x=x,
-            y=mean[there],
-            customdata=np.stack([low, high], 1),
-            name=name,
-            legendgroup=name,
-            mode="lines+markers",
-            line={"color": colour, "dash": dash},
-            marker={"symbol": symbol, "size": 8},
-            hovertemplate="%{x}: mean %{y:.3f}, %{customdata[0]:.3f} … %{customdata[1]:.3f}<extra>%{fullData.name}</extra>",
-        )
+    said = "%{x}: mean %{y:.3f}, %{customdata[0]:.3f} … %{customdata[1]:.3f}<extra>%{fullData.name}</extra>"
+    spread = {"customdata": np.stack([low, high], 1), "legendgroup": name, "hovertemplate": said}
+    figure.add_trace(stroke(x, mean[there], name, look).update(spread))
+
+
+def stroke(x: Sequence[str], y: np.ndarray, name: str, look: tuple[str, str, str], size: int = 8) -> go.Scatter:
+    """A line with its markers; its look is a colour, a symbol and a dash, so that colour is never the only carrier."""
+    colour, symbol, dash = look
+    return go.Scatter(
+        x=list(x),
+        y=y,
+        name=name,
+        mode="lines+markers",
+        line={"color": colour, "dash": dash},
+        marker={"symbol": symbol, "size": size},
+        hovertemplate="%{x}: %{y:.3f}<extra>%{fullData.name}</extra>",
     )
 
 
@@ -91,28 +93,17 @@ def anisotropy(found: Layers) -> go.Figure:
     low, high = (found.anisotropy.quantiles[:, QUANTILES.index(level)] for level in (0.05, 0.95))
     spread = (found.anisotropy.mean, low, high)
     banded(figure, labels, spread, "your texts (band: 90 % of the pairs)", (BLUE, "circle", "solid"))
-    others = [("your texts, mean vector taken off", found.anisotropy.centred, GREEN, "diamond-open", "dot")]
-    others.append(("sentences with nothing in common", found.control.mean, PINK, "triangle-up-open", "dashdot"))
+    others = [("your texts, mean vector taken off", found.anisotropy.centred, (GREEN, "diamond-open", "dot"))]
+    others.append(("sentences with nothing in common", found.control.mean, (PINK, "triangle-up-open", "dashdot")))
     if found.baseline is not None:
-        others.append(("freshly initialised, your texts", found.baseline.mean, ORANGE, "square-open", "dash"))
-    for name, values, colour, symbol, dash in others:
-        figure.add_trace(
-            go.Scatter(
-                x=list(labels),
-                y=values,
-                name=name,
-                mode="lines+markers",
-                line={"color": colour, "dash": dash},
-                marker={"symbol": symbol, "size": 8},
-                hovertemplate="%{x}: %{y:.3f}<extra>%{fullData.name}</extra>",
-            )
-        )
+        others.append(("freshly initialised, your texts", found.baseline.mean, (ORANGE, "square-open", "dash")))
+    for name, values, look in others:
+        figure.add_trace(stroke(labels, values, name, look))
     deviation = found.anisotropy.isotropic
     figure.add_hrect(y0=-deviation, y1=deviation, fillcolor="rgba(128,128,128,0.2)", line_width=0)
     said = f"independent directions: 0 ± {deviation:.2f}"
-    figure.add_annotation(text=said, x=1, xref="paper", y=0, showarrow=False, xanchor="right", yanchor="top")
-    figure.update_yaxes(title="mean cosine of unrelated tokens")
-    return laid_out(figure, labels, 420)
+    note = {"text": said, "x": 1, "xref": "paper", "y": 0, "showarrow": False, "xanchor": "right", "yanchor": "top"}
+    return over_states(figure, labels, 420, "mean cosine of unrelated tokens", annotations=[note])
 
 
 def outliers(found: Layers, most: int = len(RANKS)) -> go.Figure:
@@ -139,9 +130,7 @@ def outliers(found: Layers, most: int = len(RANKS)) -> go.Figure:
     hover = "%{x}, all other units: %{y:.3f}<extra></extra>"
     bar = go.Bar(x=list(found.labels), y=rest, name="all other units", marker={"color": BLUE}, hovertemplate=hover)
     figure.add_trace(bar)
-    figure.update_layout(barmode="relative")
-    figure.update_yaxes(title="contribution to the mean cosine")
-    return laid_out(figure, found.labels, 400)
+    return over_states(figure, found.labels, 400, "contribution to the mean cosine", barmode="relative")
 
 
 def _share(found: Layers, state: int, unit: int) -> str:
@@ -177,10 +166,9 @@ def matrix(
             colorbar={"title": {"text": title}, "thickness": 12},
         )
     )
-    for axis, names in ((figure.update_xaxes, columns), (figure.update_yaxes, rows)):
-        axis(**(ticks(names, NAMED) if names_fit else {}), showgrid=False, zeroline=False)
-    figure.update_yaxes(autorange="reversed", tickangle=0)
-    return framed(figure, 120 + max(30 * min(len(rows), 20), 180))
+    across, down = ({**(ticks(names, NAMED) if names_fit else {}), **BARE} for names in (columns, rows))
+    height = 120 + max(30 * min(len(rows), 20), 180)
+    return laid_out(figure, height, across, {**down, "autorange": "reversed", "tickangle": 0})
 
 
 def ticks(names: Sequence[str], most: int) -> dict[str, object]:
@@ -195,22 +183,19 @@ def faint(colour: str) -> str:
     return f"rgba({red},{green},{blue},0.18)"
 
 
-def laid_out(figure: go.Figure, labels: Sequence[str], height: int) -> go.Figure:
-    """Every state on the x axis in its order, the legend above, and the page as the background."""
-    figure.update_xaxes(type="category", categoryorder="array", categoryarray=list(labels), title="hidden_states[…]")
+def over_states(figure: go.Figure, labels: Sequence[str], height: int, title: str, **layout: object) -> go.Figure:
+    """Every state on the x axis in its order, `title` on the y axis, the legend above."""
     short = [label.replace("0 emb", "0<br>emb").replace(" = last_hidden_state", "<br>last") for label in labels]
     step = max(1, len(labels) // 13)  # a label is two lines, so that it needs no turning in a narrow column
     shown = sorted({*range(0, len(labels), step), len(labels) - 1})
-    figure.update_xaxes(
-        tickvals=[labels[at] for at in shown], ticktext=[short[at].replace("_", "_<br>") for at in shown], tickangle=0
-    )
-    figure.update_xaxes(range=[-0.5, len(labels) - 0.5])
-    return framed(figure, height)
-
-
-def framed(figure: go.Figure, height: int) -> go.Figure:
-    """Height, margins, the legend above, and the page itself, light or dark, as the background."""
-    legend = {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0}
-    margin = {"l": 10, "r": 10, "t": 40, "b": 10}
-    figure.update_layout(height=height, margin=margin, legend=legend, hovermode="closest", plot_bgcolor="rgba(0,0,0,0)")
-    return figure
+    across = {
+        "type": "category",
+        "categoryorder": "array",
+        "categoryarray": list(labels),
+        "title": "hidden_states[…]",
+        "tickvals": [labels[at] for at in shown],
+        "ticktext": [short[at].replace("_", "_<br>") for at in shown],
+        "tickangle": 0,
+        "range": [-0.5, len(labels) - 0.5],
+    }
+    return laid_out(figure, height, across, {"title": title}, **layout)

@@ -52,12 +52,9 @@ def parting(result: Parting) -> go.Figure:
             figure.add_trace(_block(start, width, depth, hatch, f"{padding} padding positions of the {name}, not compared"))
             ticks[start + width / 2] = f"[PAD] × {padding}, {name}"
             start += width
-    figure.update_xaxes(tickvals=list(ticks), ticktext=list(ticks.values()), tickangle=-45, title="token", **_bare(start))
-    figure.update_yaxes(**_states(result.layers))
-    if result.first is not None:
-        layer = result.first[0]
-        figure.add_shape(type="rect", x0=-0.5, x1=count - 0.5, y0=layer - 0.5, y1=layer + 0.5, line=FRAME)
-    return laid_out(figure, 180 + 24 * depth)
+    across = {"tickvals": list(ticks), "ticktext": list(ticks.values()), "tickangle": -45, "title": "token", **_bare(start)}
+    frames = [] if result.first is None else [_frame(result.first[0], -0.5, count - 0.5)]
+    return laid_out(figure, 180 + 24 * depth, across, _states(result.layers), shapes=frames)
 
 
 def sides(result: Parting) -> go.Figure:
@@ -81,16 +78,18 @@ def sides(result: Parting) -> go.Figure:
         figure.add_traces(traces, rows=at + 1, cols=1)
         labels = {"tickvals": list(ticks), "ticktext": list(ticks.values()), "tickangle": -45}
         figure.update_xaxes(**labels, **_bare(float(edges[-1])), **row)
-        figure.update_yaxes(**_states(result.layers), **row)
         if found is not None:
-            layer, x = found[0], edges[found[1] - start :][:2]
-            figure.add_shape(type="rect", x0=x[0], x1=x[1], y0=layer - 0.5, y1=layer + 0.5, line=FRAME, **row)
+            frame = _frame(found[0], *edges[found[1] - start :][:2])
+            figure.add_shape(frame, **row)
     part = f", columns {start} to {start + len(shown) - 1} of {len(columns)}" if len(shown) < len(columns) else ""
     figure.update_xaxes(title=f"token{part}", row=2, col=1)
-    figure.update_xaxes(matches="x")
-    figure.update_layout(coloraxis={"colorscale": SCALE, "colorbar": {"title": "L2 norm"}, **_shared_range(result.sides)})
-    figure.update_layout(showlegend=False)
-    return laid_out(figure, height)
+    colours = {"colorscale": SCALE, "colorbar": {"title": "L2 norm"}, **_shared_range(result.sides)}
+    linked = {"matches": "x"}
+    return laid_out(figure, height, linked, _states(result.layers), coloraxis=colours, showlegend=False)
+
+
+def _frame(layer: int, left: float, right: float) -> dict[str, object]:
+    return {"type": "rect", "x0": left, "x1": right, "y0": layer - 0.5, "y1": layer + 0.5, "line": FRAME}
 
 
 def _columns(rows: tuple[Side, Side]) -> list[Column]:

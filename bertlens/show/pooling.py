@@ -14,7 +14,7 @@ from plotly.subplots import make_subplots
 from bertlens.errors import BertlensError
 from bertlens.judge.verdict import VERDICTS
 from bertlens.run.texts import Texts, sides
-from bertlens.show.figures import SCALE, decade_ticks, floor_of, laid_out, literal
+from bertlens.show.figures import MARGIN, SCALE, floor_of, laid_out, literal, padded_axes
 
 if TYPE_CHECKING:
     from bertlens.judge.costs import Costs
@@ -69,9 +69,8 @@ def agreement(result: Poolings, measure: str = "rank agreement", k: int | None =
             ygap=1,
         )
     )
-    figure.update_yaxes(type="category", autorange="reversed")
-    figure.update_xaxes(type="category", tickangle=-45)
-    return laid_out(figure, 260 + 26 * len(names)).update_layout(margin_t=80)
+    across, down = {"type": "category", "tickangle": -45}, {"type": "category", "autorange": "reversed"}
+    return laid_out(figure, 260 + 26 * len(names), across, down, margin={**MARGIN, "t": 80})
 
 
 def _matrix(result: Poolings, measure: str, k: int | None) -> np.ndarray:
@@ -119,11 +118,11 @@ def similarities(result: Poolings, texts: Texts, readouts: Sequence[str] | None 
     labelled = len(shown) <= LABELLED
     ticks = {"tickvals": list(range(len(shown))), "ticktext": words} if labelled and columns == 1 else {}
     numbers = {"tickvals": list(range(len(shown))), "ticktext": [str(text) for text in shown]} if labelled else {}
-    figure.update_xaxes(**(numbers or {"showticklabels": False}), tickangle=0)
-    figure.update_yaxes(**(ticks or numbers or {"showticklabels": False}), autorange="reversed")
-    figure.update_layout(coloraxis={"colorscale": SCALE, "cmin": low, "cmax": high, "colorbar": _across("cosine")})
     figure.update_annotations(font_size=12)
-    return laid_out(figure, 130 + 240 * lines).update_layout(margin_t=110)
+    across = {**(numbers or {"showticklabels": False}), "tickangle": 0}
+    down = {**(ticks or numbers or {"showticklabels": False}), "autorange": "reversed"}
+    colours = {"colorscale": SCALE, "cmin": low, "cmax": high, "colorbar": _across("cosine")}
+    return laid_out(figure, 130 + 240 * lines, across, down, coloraxis=colours, margin={**MARGIN, "t": 110})
 
 
 def neighbours(result: Poolings, texts: Texts, readout: str, k: int | None = None) -> pd.DataFrame:
@@ -168,9 +167,7 @@ def padding_trap(result: PaddingTrap) -> go.Figure:
     for verdict in (word for word in VERDICTS if any(row.verdict == word for row in result.rows)):
         marker = {"symbol": SYMBOLS[verdict], "size": 11, "color": "#888888"}
         figure.add_trace(go.Scatter(x=[None], y=[None], mode="markers", marker=marker, name=f"= {verdict}", hoverinfo="skip"))
-    figure.update_xaxes(type="log", title="padded length, tokens", tickvals=list(result.lengths), tickangle=0)
-    figure.update_yaxes(type="log", title="largest difference to the unpadded text", **decade_ticks(floor, series))
-    return laid_out(figure, 440)
+    return laid_out(figure, 440, *padded_axes(result.lengths, floor, series))
 
 
 def costs(result: Costs) -> go.Figure:
@@ -186,9 +183,8 @@ def costs(result: Costs) -> go.Figure:
             hovertemplate="%{y}: %{x:.3g} % of the forward pass, %{customdata:.3g} ms<extra></extra>",
         )
     )
-    figure.update_xaxes(title="% of the forward pass that its states come from", rangemode="tozero")
-    figure.update_yaxes(type="category")
-    return laid_out(figure, 120 + 22 * len(names))
+    across = {"title": "% of the forward pass that its states come from", "rangemode": "tozero"}
+    return laid_out(figure, 120 + 22 * len(names), across, {"type": "category"})
 
 
 def fresh(result: Fresh, texts: Texts, text: int = 0) -> go.Figure:
@@ -209,9 +205,7 @@ def fresh(result: Fresh, texts: Texts, text: int = 0) -> go.Figure:
                 hovertemplate="%{x}: %{y:.4f}<extra>%{fullData.name}</extra>",
             )
         )
-    figure.update_xaxes(type="category")
-    figure.update_yaxes(title=f"logit of text {text}: {_short(texts[text])}")
-    return laid_out(figure, 400)
+    return laid_out(figure, 400, {"type": "category"}, {"title": f"logit of text {text}: {_short(texts[text])}"})
 
 
 def _across(title: str) -> dict[str, object]:

@@ -7,8 +7,8 @@ import plotly.graph_objects as go
 
 from bertlens.judge.token_layers import TokenLayers
 from bertlens.show.course import lines
-from bertlens.show.figures import SCALE, literal
-from bertlens.show.layers import TITLES, framed, laid_out, ticks
+from bertlens.show.figures import BARE, SCALE, laid_out, literal
+from bertlens.show.layers import TITLES, over_states, ticks
 from bertlens.show.values import SCALE as SIGNED
 from bertlens.show.values import bound_of
 
@@ -26,8 +26,8 @@ def token_map(found: TokenLayers, measure: str) -> go.Figure:
             z=found.measures[measure],
             x=list(range(len(tokens))),
             y=list(range(len(found.states))),
-            text=[tokens] * len(found.states),
-            customdata=[[label] * len(tokens) for label in found.labels],
+            text=np.repeat(np.array(tokens)[None], len(found.states), axis=0),
+            customdata=np.repeat(np.array(found.labels)[:, None], len(tokens), axis=1),
             hovertemplate="%{customdata}, token %{x} “%{text}”: %{z:.3f}<extra></extra>",
             colorscale=SCALE,
             zmin=lowest,
@@ -35,9 +35,8 @@ def token_map(found: TokenLayers, measure: str) -> go.Figure:
             colorbar={"title": {"text": TITLES[measure], "side": "right"}, "thickness": 12},
         )
     )
-    figure.update_xaxes(**ticks(tokens, TOKENS_NAMED), title="token", showgrid=False, zeroline=False)
-    figure.update_yaxes(**_states(found), showgrid=False, zeroline=False)
-    return framed(figure, 150 + 26 * len(found.states))
+    across = {**ticks(tokens, TOKENS_NAMED), "title": "token", **BARE}
+    return laid_out(figure, 150 + 26 * len(found.states), across, _states(found))
 
 
 def unit_map(found: TokenLayers, token: int) -> go.Figure:
@@ -48,7 +47,7 @@ def unit_map(found: TokenLayers, token: int) -> go.Figure:
         go.Heatmap(
             z=values,
             y=list(range(len(found.states))),
-            customdata=[[label] * values.shape[1] for label in found.labels],
+            customdata=np.repeat(np.array(found.labels)[:, None], values.shape[1], axis=1),
             hovertemplate="%{customdata}, unit %{x}: %{z:.4g}<extra></extra>",
             colorscale=SIGNED,
             zmin=-bound,
@@ -56,18 +55,16 @@ def unit_map(found: TokenLayers, token: int) -> go.Figure:
             colorbar={"title": {"text": "value"}, "thickness": 12, "tickvals": [-bound, 0, bound], "tickformat": ".2g"},
         )
     )
-    figure.update_xaxes(title=f"hidden unit of token {token} “{literal(found.tokens[token])}”", showgrid=False, zeroline=False)
-    figure.update_yaxes(**_states(found), showgrid=False, zeroline=False)
-    return framed(figure, 150 + 26 * len(found.states))
+    across = {"title": f"hidden unit of token {token} “{literal(found.tokens[token])}”", **BARE}
+    return laid_out(figure, 150 + 26 * len(found.states), across, _states(found))
 
 
 def token_lines(found: TokenLayers, measure: str, tokens: tuple[int, ...]) -> go.Figure:
     """A measure of some tokens through the states, one line each."""
     names = [f"{token} {literal(found.tokens[token])}" for token in tokens]
     figure = lines(found.labels, found.measures[measure][:, list(tokens)], names)
-    figure.update_yaxes(title=TITLES[measure])
-    return laid_out(figure, found.labels, 380)
+    return over_states(figure, found.labels, 380, TITLES[measure])
 
 
 def _states(found: TokenLayers) -> dict[str, object]:
-    return {"tickvals": list(range(len(found.states))), "ticktext": list(found.labels), "title": "hidden_states[…]"}
+    return {"tickvals": list(range(len(found.states))), "ticktext": list(found.labels), "title": "hidden_states[…]", **BARE}

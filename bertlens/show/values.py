@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from bertlens.read.capture import Capture
 from bertlens.read.expression.explanation import Step, Trace
-from bertlens.show.figures import literal
+from bertlens.show.figures import BARE, MARGIN, laid_out, literal
 
 MOST_LINES, MOST_WIDE, MOST_CELLS = 40, 768, 500_000
 """Rows and columns of the picture, and values of the table."""
@@ -21,6 +21,9 @@ SCALE = [
     *([0.75, "rgba(0,114,178,0.62)"], [1, "rgba(0,114,178,1)"]),
 ]
 """Below zero orange, above zero blue, and at zero the page itself, light or dark."""
+
+PLAIN = {"margin": {**MARGIN, "t": 20}, "showlegend": False}
+"""A figure without a legend."""
 
 INDEX = {"batch": "text", "tokens": "token", "layers": "layer", "hidden": "hidden unit", "1": "index"}
 """What one row of an axis is called."""
@@ -129,11 +132,10 @@ def values(trace: Trace, capture: Capture) -> go.Figure | None:
         figure.update_traces(texttemplate="%{z:.3g}", xgap=2, ygap=2)
     few = len(columns) <= 24
     ticks = {"tickvals": list(range(len(columns))), "ticktext": [_short(column) for column in columns]} if few else {}
-    figure.update_xaxes(title=step.axes[-1] if len(step.axes) == array.ndim else "", **ticks)
-    figure.update_xaxes(showgrid=False, zeroline=False)
+    across = {"title": step.axes[-1] if len(step.axes) == array.ndim else "", **ticks, **BARE}
     ticks = {"tickvals": list(range(len(rows))), "ticktext": [_short(row) for row in rows]}
-    figure.update_yaxes(**ticks, autorange="reversed", title="", showgrid=False, zeroline=False)
-    return _laid_out(figure, 110 + 26 * min(max(len(rows), 2), MOST_LINES))
+    down = {**ticks, "autorange": "reversed", "title": "", **BARE}
+    return laid_out(figure, 110 + 26 * min(max(len(rows), 2), MOST_LINES), across, down, **PLAIN)
 
 
 def left_out(trace: Trace) -> str:
@@ -239,12 +241,4 @@ def _line(array: np.ndarray, names: list[str], axis: str) -> go.Figure:
     )
     figure.add_hline(y=0, line={"color": "rgba(128,128,128,0.8)", "width": 1})
     ticks = {"tickvals": list(range(len(shown))), "ticktext": [_short(name) for name in names[: len(shown)]]} if few else {}
-    figure.update_xaxes(title=axis, **ticks)
-    figure.update_yaxes(title="value")
-    return _laid_out(figure, 300)
-
-
-def _laid_out(figure: go.Figure, height: int) -> go.Figure:
-    margin = {"l": 10, "r": 10, "t": 20, "b": 10}
-    figure.update_layout(height=height, margin=margin, hovermode="closest", plot_bgcolor="rgba(0,0,0,0)", showlegend=False)
-    return figure
+    return laid_out(figure, 300, {"title": axis, **ticks}, {"title": "value"}, **PLAIN)
