@@ -4,6 +4,7 @@ import streamlit as st
 
 from ui import address, blocks, questions
 from ui.frame import Page, section, show
+from ui.pictures import Point
 
 WEIGHTS = "bertlens-weights"
 
@@ -47,10 +48,8 @@ def weights(given: Page, checkup) -> None:
         spectrum(given, checkup)
 
 
-def pick() -> None:
-    points = st.session_state[f"figure_{WEIGHTS}"]["selection"]["points"]
-    if points:
-        address.change(module=str(points[0]["customdata"][0]))
+def pick(point: Point) -> None:
+    address.change(module=str(point["customdata"][0]))
 
 
 def spectrum(given: Page, checkup) -> None:

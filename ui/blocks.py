@@ -164,7 +164,7 @@ def figure(
     document: Result | None = None,
     tabled: bool = True,
     zoom: bool = True,
-    on_click: Callable[[], None] | None = None,
+    on_click: Callable[[pictures.Point], None] | None = None,
 ) -> None:
     """A picture, its downloads (CSV, PNG, SVG, HTML) in one row, and the table it was drawn from.
 
@@ -173,18 +173,17 @@ def figure(
     words : what the picture says in a sentence, for who does not see it; it stands in the HTML file as well.
     tabled : False where the table stands elsewhere on the page.
     zoom : False for a drawing in which there is nothing to zoom into.
-    on_click : called when a point was clicked; the points are in the session under `figure_{name}`.
+    on_click : called with the point that was clicked.
     """
     from bertlens.show.standalone import standalone
 
     key, row = f"figure_{name}", f"downloads_{name}"
     config = {"displaylogo": False, "displayModeBar": "hover" if zoom else False, "toImageButtonOptions": {"filename": name}}
-    clicks: dict[str, Any] = {} if on_click is None else {"on_select": on_click, "selection_mode": "points"}
-    st.plotly_chart(picture, key=key, config=config, alt=words, **clicks)
+    st.plotly_chart(picture, key=key, config=config, alt=words)
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key=row):
         st.markdown(":material/download:", width="content")
         download("CSV", f"{name}.csv", lambda: frame.to_csv(index=False), "text/csv", icon=None)
-        pictures.buttons(key, row, name=name, words=words)
+        pictures.buttons(key, row, name=name, words=words, on_click=on_click)
         download("HTML", f"{name}.html", lambda: standalone(picture, name, words), "text/html", icon=None)
         if document is not None:
             whole(f"{name}.json", document)

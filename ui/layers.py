@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -10,6 +10,7 @@ from bertlens.run.condition import Condition
 from bertlens.run.texts import Texts
 from ui import address, blocks, questions
 from ui.frame import Page, at_once
+from ui.pictures import Point
 
 if TYPE_CHECKING:
     from bertlens.judge.layers import Layers
@@ -177,25 +178,16 @@ def _tokens(found: TokenLayers, measure: str) -> int:
     return _token(found, measure)
 
 
-def _point(figure: str) -> dict[str, Any]:
-    """The point of a figure that was clicked; nothing where a click took the choice back."""
-    points = st.session_state[f"figure_{figure}"]["selection"]["points"]
-    return dict(points[0]) if points else {}
+def _pick_token(point: Point) -> None:
+    address.change(token=str(int(point["x"])), layer=str(int(point["y"])))
 
 
-def _pick_token() -> None:
-    if point := _point(MAP):
-        address.change(token=str(int(point["x"])), layer=str(int(point["y"])))
+def _pick_text(point: Point) -> None:
+    address.change(text=str(int(point["curve"])), layer=str(int(point["index"])))
 
 
-def _pick_text() -> None:
-    if point := _point(COURSE):
-        address.change(text=str(int(point["curve_number"])), layer=str(int(point["point_index"])))
-
-
-def _pick_state() -> None:
-    if point := _point(ALIKE):
-        address.change(layer=str(int(point["point_index"])))
+def _pick_state(point: Point) -> None:
+    address.change(layer=str(int(point["index"])))
 
 
 def _token(found: TokenLayers, measure: str) -> int:

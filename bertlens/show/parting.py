@@ -82,10 +82,9 @@ def sides(result: Parting) -> go.Figure:
             frame = _frame(found[0], *edges[found[1] - start :][:2])
             figure.add_shape(frame, **row)
     part = f", columns {start} to {start + len(shown) - 1} of {len(columns)}" if len(shown) < len(columns) else ""
-    figure.update_xaxes(title=f"token{part}", row=2, col=1)
+    figure.update_xaxes(title=f"token{part}", matches="x", row=2, col=1)
     colours = {"colorscale": SCALE, "colorbar": {"title": "L2 norm"}, **_shared_range(result.sides)}
-    linked = {"matches": "x"}
-    return laid_out(figure, height, linked, _states(result.layers), coloraxis=colours, showlegend=False)
+    return laid_out(figure, height, y=_states(result.layers), coloraxis=colours, showlegend=False)
 
 
 def _frame(layer: int, left: float, right: float) -> dict[str, object]:
