@@ -7,7 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from bertlens.read.geometry import QUANTILES, anisotropy, cka, directions, outliers, pairs_of, similarity, trail
+from bertlens.read.geometry import QUANTILES, anisotropy, cka, directions, outliers, pairs_of, trail
+from bertlens.read.neighbours import similarity
 
 
 def every_pair(tokens: int) -> np.ndarray:

@@ -67,8 +67,24 @@ def states_of(names: tuple[str, ...], depth: int) -> tuple[State, ...]:
     return tuple(found)
 
 
+class OverStates:
+    """What is known of every hidden state, in their order."""
+
+    states: tuple[State, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the states."""
+        return tuple(state.name for state in self.states)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The states as they stand on an axis."""
+        return tuple(state.label for state in self.states)
+
+
 @dataclass(frozen=True, eq=False)
-class Layers:
+class Layers(OverStates):
     """The hidden states of a model on some texts, from one pass over them; every method works without running the model.
 
     Attributes
@@ -106,16 +122,6 @@ class Layers:
     findings: tuple[Finding, ...]
     notes: tuple[str, ...]
     environment: dict[str, Any]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the states."""
-        return tuple(state.name for state in self.states)
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The states as they stand on an axis."""
-        return tuple(state.label for state in self.states)
 
     @property
     def tied(self) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from bertlens.judge.display import notebook
-from bertlens.judge.layers import State, states_of
+from bertlens.judge.layers import OverStates, State, states_of
 from bertlens.judge.measures import plain
 from bertlens.read.states import States
 from bertlens.read.travel import measures
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class TokenLayers:
+class TokenLayers(OverStates):
     """Every real token of a text in every hidden state.
 
     Attributes
@@ -38,16 +38,6 @@ class TokenLayers:
     measures: dict[str, np.ndarray]
     values: np.ndarray
     padding: int
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the states."""
-        return tuple(state.name for state in self.states)
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The states as they stand on an axis."""
-        return tuple(state.label for state in self.states)
 
     @property
     def sentence(self) -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from bertlens.read.geometry import Trail, pairs_of, similarity, trail
+from bertlens.read.geometry import Trail, pairs_of, trail
+from bertlens.read.neighbours import similarity
 from bertlens.read.pooled import Pooled
 from bertlens.read.readout import Readout
 from bertlens.read.travel import MEASURES, measures

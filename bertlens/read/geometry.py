@@ -237,13 +237,6 @@ def trail(vectors: np.ndarray) -> Trail:
     return Trail(coordinates, explained)
 
 
-def similarity(vectors: np.ndarray) -> np.ndarray:
-    """Cosine between every two texts in every state: (states, texts, texts), from (states, texts, hidden)."""
-    units = directions(vectors)
-    found: np.ndarray = np.clip(units @ units.swapaxes(1, 2), -1, 1)
-    return found
-
-
 def pairs_of(matrices: np.ndarray) -> dict[str, np.ndarray]:
     """Mean, smallest and largest over pairs of different texts, each (states,), from (states, texts, texts); NaN if none."""
     over = matrices[:, *np.triu_indices(matrices.shape[1], 1)]

@@ -14,18 +14,21 @@ DECIMALS = 6
 
 
 def similarity(vectors: np.ndarray) -> np.ndarray:
-    """Cosine similarity of every text with every other: (texts, texts), float64, symmetric, NaN for a vector without length.
+    """Cosine similarity of every text with every other: (…, texts, texts), float64, symmetric.
+
+    NaN for a vector without length.
 
     Parameters
     ----------
-    vectors : (texts, dimensions).
+    vectors : (…, texts, dimensions).
     """
     wide = vectors.astype(np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
-        unit = wide / np.linalg.norm(wide, axis=1, keepdims=True)
-        found = np.clip(unit @ unit.T, -1.0, 1.0)
-    found = (found + found.T) / 2  # blocked products need not be symmetric to the last bit, and ranks would see it
-    np.fill_diagonal(found, np.where(np.isnan(unit).any(1), np.nan, 1.0))
+        unit = wide / np.linalg.norm(wide, axis=-1, keepdims=True)
+        found = np.clip(unit @ unit.swapaxes(-1, -2), -1.0, 1.0)
+    found = (found + found.swapaxes(-1, -2)) / 2  # blocked products need not be symmetric to the last bit; ranks would see it
+    texts = np.arange(unit.shape[-2])
+    found[..., texts, texts] = np.where(np.isnan(unit).any(-1), np.nan, 1.0)
     return np.asarray(found)
 
 
