@@ -171,14 +171,15 @@ def test_texts_from_a_file_stay_over_pages_and_the_box_comes_back(page: Page, ad
 
 
 @pytest.mark.parametrize("path", ["", "Batch_and_padding", "Shapes"])
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_no_page_scrolls_sideways_on_a_phone(browser: Browser, address: str, path: str, theme: str) -> None:
-    context = browser.new_context(viewport={"width": 390, "height": 800}, color_scheme=theme)  # type: ignore[arg-type]
+def test_no_page_scrolls_sideways_on_a_phone(browser: Browser, address: str, path: str) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 800})
     opened = context.new_page()
     opened.goto(f"{address}/{path}")
     expect(opened.locator("[data-testid=stAlert]").first).to_be_visible(timeout=WAIT)
     settled(opened)
-    assert opened.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth + 2")
+    for scheme in ("light", "dark"):
+        opened.emulate_media(color_scheme=scheme)
+        assert opened.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth + 2")
     context.close()
 
 

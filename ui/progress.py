@@ -49,7 +49,7 @@ class _Bar:
             with self._place.container(border=True):
                 self._bar = st.progress(0.0)
                 st.button("Cancel", key=f"cancel_{self._name}", on_click=self._cancel, icon=":material/stop_circle:")
-        elif now - self._last < 0.1:
+        elif now - self._last < 0.25:
             return
         self._last = now
         share = min(done / total, 1.0) if total else 0.0
