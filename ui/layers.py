@@ -121,7 +121,7 @@ def _pairs(found: Layers, course: Course, given: Texts) -> int:
         if count > DRAWN:
             st.info(f"{count:,} texts have too many pairs to draw; up to {DRAWN} are drawn.", icon=":material/info:")
         elif count > 1:
-            frame = layer_tables.square(course.similarity[state], pictures.labels_of(given[:count]))
+            frame = layer_tables.square(course.similarity(state), pictures.labels_of(given[:count]))
             words = f"Cosine between every two texts in {found.names[state]}, read by {course.readout}."
             picture = pictures.similarity_matrix(course, state, given)
             blocks.figure(picture, "bertlens-pairs", frame, words=words)

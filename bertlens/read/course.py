@@ -40,15 +40,14 @@ class Course:
         found = measures(torch.from_numpy(self.vectors))
         return {name: values.double().numpy() for name, values in found.items()}
 
-    @cached_property
-    def similarity(self) -> np.ndarray:
-        """Cosine between every two texts in every state: (states, texts, texts)."""
-        return similarity(self.vectors)
+    def similarity(self, state: int) -> np.ndarray:
+        """Cosine between every two texts in one state: (texts, texts). Those of all states are too much for many texts."""
+        return similarity(self.vectors[state])
 
     @cached_property
     def pairs(self) -> dict[str, np.ndarray]:
         """Mean, smallest and largest cosine over pairs of different texts, each (states,); NaN for a single text."""
-        return pairs_of(self.similarity)
+        return pairs_of(self.similarity(state) for state in range(len(self.states)))
 
     def trail(self) -> Trail:
         """The way of the texts through the states in the plane in which all vectors together vary most."""

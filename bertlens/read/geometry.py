@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -237,10 +238,10 @@ def trail(vectors: np.ndarray) -> Trail:
     return Trail(coordinates, explained)
 
 
-def pairs_of(matrices: np.ndarray) -> dict[str, np.ndarray]:
-    """Mean, smallest and largest over pairs of different texts, each (states,), from (states, texts, texts); NaN if none."""
-    over = matrices[:, *np.triu_indices(matrices.shape[1], 1)]
-    there = over[:, np.isfinite(over).all(0)]
-    if not there.shape[1]:
-        return {name: np.full(len(matrices), np.nan) for name in ("mean", "smallest", "largest")}
-    return {"mean": there.mean(1), "smallest": there.min(1), "largest": there.max(1)}
+def pairs_of(matrices: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
+    """Mean, smallest and largest over pairs of different texts, each (states,), from one (texts, texts) per state; NaN if none."""
+    found = []
+    for matrix in matrices:
+        over = matrix[np.triu(np.isfinite(matrix), 1)]
+        found.append((over.mean(), over.min(), over.max()) if over.size else (np.nan,) * 3)
+    return dict(zip(("mean", "smallest", "largest"), np.array(found).T, strict=True))

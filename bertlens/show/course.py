@@ -90,6 +90,6 @@ def similarity(course: Course, states: Sequence[str]) -> go.Figure:
 def similarity_matrix(course: Course, state: int, texts: Texts) -> go.Figure:
     """The cosine between every two texts in one state."""
     names = labels_of(texts[: course.vectors.shape[1]])
-    values = course.similarity[state]
+    values = course.similarity(state)
     lowest = float(np.nanmin(values, initial=0.0))
     return matrix(values, names, names, "cosine", (min(0.0, lowest), 1.0))
