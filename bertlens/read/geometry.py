@@ -239,7 +239,12 @@ def trail(vectors: np.ndarray) -> Trail:
 
 
 def pairs_of(matrices: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
-    """Mean, smallest and largest over pairs of different texts, each (states,), from one (texts, texts) per state; NaN if none."""
+    """Mean, smallest and largest over pairs of different texts, each (states,); NaN where there is no pair.
+
+    Parameters
+    ----------
+    matrices : one (texts, texts) per state.
+    """
     found = []
     for matrix in matrices:
         over = matrix[np.triu(np.isfinite(matrix), 1)]
