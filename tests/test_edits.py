@@ -190,9 +190,11 @@ def test_ranks_among_the_texts(minilm: Checkpoint) -> None:
     assert near.before == pytest.approx(cosines, abs=1e-5)
     frame = near.to_frame()
     assert list(frame["rank before"]) == [1, 2, 3, 4] and frame["text"][0] == 4
+    other = found.of_pooling("cls").neighbours
+    assert other is not None and other.pooling == "cls" and not np.array_equal(other.before, near.before)
     assert near.moved and near.to_frame()["rank after"].tolist() != [1, 2, 3, 4]
     assert bertlens.edit(minilm, TEXTS[0], edits="1:zero").neighbours is None
-    with pytest.raises(BertlensError, match="cannot read"):
+    with pytest.raises(BertlensError, match="cannot rank neighbours by nonsense"):
         bertlens.edit(minilm, TEXTS, edits="1:zero", pooling="nonsense")
 
 

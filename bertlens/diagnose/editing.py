@@ -10,13 +10,15 @@ import numpy as np
 import torch
 
 from bertlens.diagnose.alone import last_state, row_of
-from bertlens.judge.edits import Effect, Logits, Neighbours, moved
+from bertlens.errors import BertlensError
+from bertlens.judge.edits import MOST_NEIGHBOURS, Effect, Logits, Neighbours, moved
 from bertlens.judge.layers import states_of
+from bertlens.judge.measures import cosine
 from bertlens.judge.trial import States, tried
-from bertlens.read.neighbours import similarity
+from bertlens.read.pooled import OF_STATES
 from bertlens.read.readout import Readout
 from bertlens.read.survey import same_numbers, state_names, wide
-from bertlens.read.vectors import layers_of, read, vectors_of
+from bertlens.read.vectors import read_all, vectors_of
 from bertlens.read.vocabulary import Nearest, entry_of, id_of
 from bertlens.read.vocabulary import nearest_entries as entries_near
 from bertlens.run import edits as changes
@@ -24,15 +26,15 @@ from bertlens.run import embedded
 from bertlens.run.condition import Condition
 from bertlens.run.inputs import prepare
 from bertlens.run.outputs import Outputs
-from bertlens.run.packing import packed
+from bertlens.run.packing import NEEDS_PADDING, packed
 from bertlens.run.progress import Progress, silent
 from bertlens.run.texts import Texts, as_texts
 
 if TYPE_CHECKING:
     from bertlens.run.checkpoint import Checkpoint
 
-MOST_NEIGHBOURS = 1_000
-"""Texts among which neighbours are looked for."""
+POOLED = tuple(pooling for pooling in OF_STATES if pooling not in NEEDS_PADDING)
+"""Poolings by which neighbours are ranked: those that a text alone and a text in a batch share."""
 
 
 class Head(Protocol):
@@ -64,7 +66,7 @@ def edit(
     Parameters
     ----------
     edits : `3:scale=2;5-7:zero`, see `bertlens.run.edits`.
-    pooling : of the vectors by which the text's neighbours among the texts are ranked.
+    pooling : of the vectors by which the text's neighbours are told; those of every other one of `POOLED` are kept as well.
     vectors : name -> (width,), for edits of the kind `vector`.
     head : gives logits, where the checkpoint has a classification head.
 
@@ -74,8 +76,9 @@ def edit(
         For edits that cannot be read or carried out, and a pooling that the model does not have.
     """
     whole, chosen = as_texts(texts), changes.parse(edits)
-    batch, readout = row_of(checkpoint, whole, text), Readout.parse(pooling)
-    layers_of(checkpoint, readout)  # refused before anything is run
+    if pooling not in POOLED:
+        raise BertlensError(f"cannot rank neighbours by {pooling}", expected="one of " + ", ".join(POOLED))
+    batch = row_of(checkpoint, whole, text)
 
     @cache
     def table(dtype: str) -> tuple[torch.Tensor, torch.Tensor]:
@@ -109,7 +112,8 @@ def edit(
         before=before,
         after=after,
         trial=trial,
-        neighbours=_neighbours(checkpoint, whole, text, readout, runs),
+        pooling=pooling,
+        near=_neighbours(checkpoint, whole, text, runs),
         logits=_logits(head, runs) if head is not None else None,
     )
 
@@ -125,22 +129,21 @@ def _states(runs: tuple[Outputs, Outputs], depth: int) -> tuple[tuple[str, ...],
     return state_names(depth, tied=tied), (stacked[0], stacked[1])
 
 
-def _neighbours(
-    checkpoint: Checkpoint, texts: Texts, text: int, readout: Readout, runs: tuple[Outputs, Outputs]
-) -> Neighbours | None:
-    """Cosines of the text with all others, before and after; None for a single text."""
+def _neighbours(checkpoint: Checkpoint, texts: Texts, text: int, runs: tuple[Outputs, Outputs]) -> dict[str, Neighbours]:
+    """Pooling -> cosines of the text with all others, before and after; {} for a single text."""
     others = [other for other in range(len(texts)) if other != text][:MOST_NEIGHBOURS]
     if not others:
-        return None
-    inputs = packed(prepare(checkpoint, tuple(texts[other] for other in others), Condition()), readout.pooling)
-    key = ("neighbours", inputs.tokens, str(readout))
-    known = checkpoint.kept.get(key, lambda: read(inputs, readout))
-    layers = layers_of(checkpoint, readout)
-    found = []
-    for outputs in runs:
-        own = wide(vectors_of(outputs, readout, layers)).numpy()
-        found.append(similarity(np.concatenate([own, known]))[0, 1:])
-    return Neighbours(str(readout), tuple(others), found[0], found[1])
+        return {}
+    inputs = packed(prepare(checkpoint, tuple(texts[other] for other in others), Condition()))
+    readouts = [Readout(pooling) for pooling in POOLED]
+    every = cache(lambda: read_all(inputs, readouts))
+    found = {}
+    for readout in readouts:
+        known = checkpoint.kept.get(("neighbours", inputs.tokens, readout), lambda one=readout: every()[one])  # type: ignore[misc]
+        own = [wide(vectors_of(outputs, readout, ())).numpy() for outputs in runs]
+        before, after = (cosine(np.repeat(vector, len(known), axis=0), known) for vector in own)
+        found[str(readout)] = Neighbours(str(readout), tuple(others), before, after)
+    return found
 
 
 def _logits(head: Head, runs: tuple[Outputs, Outputs]) -> Logits:

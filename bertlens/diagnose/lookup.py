@@ -103,11 +103,13 @@ def padded_vectors(checkpoint: Checkpoint, texts: Sequence[Any] | str, text: int
         Where the tokenizer has no padding token.
     """
     whole = as_texts(texts)
-    length = min(len(row_of(checkpoint, whole, text).real[0]), PADDED, checkpoint.max_length - PADDING)
+    full = row_of(checkpoint, whole, text).real.shape[1]
+    length = min(full, PADDED, checkpoint.max_length - PADDING)
+    cut = length if length < full else "model"
     positions: dict[tuple[str, str], tuple[int, ...]] = {}
     trials = {}
     for side in ("right", "left"):
-        condition = Condition(side=side, padding=length + PADDING, max_length=length)
+        condition = Condition(side=side, padding=length + PADDING, max_length=cut)
         batch = row_of(checkpoint, whole, text, condition)
         ids = batch.tensors["input_ids"]
         used = positions_of(checkpoint, batch)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from bertlens.judge.display import notebook
 from bertlens.judge.layers import State
@@ -22,6 +23,9 @@ MEASURES = {
     "cosine": "cosine of the vectors before and after the edit",
 }
 """How far a token is moved by an edit."""
+
+MOST_NEIGHBOURS = 1_000
+"""Texts among which neighbours are looked for."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,8 @@ class Effect:
     measures : measure -> (states, tokens), a key of `MEASURES`, float64.
     before, after : looked-up vectors, each (tokens, width).
     trial : last_hidden_state after against before, with its verdict.
-    neighbours : None where there is no other text.
+    pooling : by which `sentence` tells of neighbours; `of_pooling` gives the same effect under another one.
+    near : pooling -> neighbours; {} where there is no other text.
     logits : None where no head was given.
     """
 
@@ -110,8 +115,18 @@ class Effect:
     before: np.ndarray
     after: np.ndarray
     trial: Trial
-    neighbours: Neighbours | None
+    pooling: str
+    near: dict[str, Neighbours]
     logits: Logits | None
+
+    @property
+    def neighbours(self) -> Neighbours | None:
+        """Under the pooling of this effect; None where there is no other text."""
+        return self.near.get(self.pooling)
+
+    def of_pooling(self, pooling: str) -> Effect:
+        """The same effect, told by another pooling; nothing is run."""
+        return replace(self, pooling=pooling)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -190,8 +205,9 @@ class Effect:
 
 def moved(before: np.ndarray, after: np.ndarray) -> dict[str, np.ndarray]:
     """Every measure of `MEASURES`, (states, tokens) each, from states of (states, tokens, hidden)."""
-    one, other = before.astype(np.float64), after.astype(np.float64)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        change = np.linalg.norm(other - one, axis=-1) / np.linalg.norm(one, axis=-1)
+    one, other = (torch.from_numpy(states).double() for states in (before, after))
+    # sums are PyTorch's, so that a script which knows only PyTorch prints the same digits
+    change = (other - one).norm(dim=-1) / one.norm(dim=-1)
     flat = cosine(before.reshape(-1, before.shape[-1]), after.reshape(-1, after.shape[-1]))
-    return {"change": change, "max_abs": np.abs(other - one).max(-1), "cosine": flat.reshape(change.shape)}
+    most = (other - one).abs().amax(-1)
+    return {"change": change.numpy(), "max_abs": most.numpy(), "cosine": flat.reshape(change.shape)}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from bertlens.judge.display import notebook
 from bertlens.judge.measures import cosine, plain
@@ -74,7 +75,7 @@ class Lookup:
     @property
     def norms(self) -> dict[str, np.ndarray]:
         """Name -> (tokens,), the L2 length of every vector of `vectors`, in float64."""
-        return {name: np.linalg.norm(values.astype(np.float64), axis=1) for name, values in self.vectors.items()}
+        return {name: torch.from_numpy(values).double().norm(dim=1).numpy() for name, values in self.vectors.items()}
 
     @property
     def cosines(self) -> dict[str, np.ndarray]:

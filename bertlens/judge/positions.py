@@ -120,8 +120,8 @@ class OwnPositions:
         stays = trial.row.max_abs_float64
         repeated = "" if stays is None else f"; in float64 {number(stays)}"
         return (
-            f"{self.verdict.capitalize()}: with each sentence counted from its own start, last_hidden_state of text {text} moves "
-            f"by {number(trial.row.max_abs)}{repeated}, cosine of [CLS] {trial.cls_cosine:.4f}."
+            f"{self.verdict.capitalize()}: with each sentence counted from its own start, last_hidden_state of text {text} "
+            f"moves by {number(trial.row.max_abs)}{repeated}, cosine of [CLS] {trial.cls_cosine:.4f}."
         )
 
     def to_frame(self) -> pd.DataFrame:
@@ -134,11 +134,12 @@ class OwnPositions:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        trials = zip(self.texts, self.trials, strict=True)
+        places = [list(self.positions[text]) for text in self.texts]
+        rows = zip(self.texts, places, self.trials, strict=True)
         return {
             "verdict": self.verdict,
             "sentence": self.sentence,
-            "trials": [{"text": text, "position_ids": list(self.positions[text]), **one.to_dict()} for text, one in trials],
+            "trials": [{"text": text, "position_ids": ids, **trial.to_dict()} for text, ids, trial in rows],
             "left_out": list(self.left_out),
         }
 
