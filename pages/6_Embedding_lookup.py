@@ -13,6 +13,7 @@ def content(given: Page) -> None:
     found = questions.lookup(given, text)
     blocks.sentence(found)
     blocks.notes(found.notes)
+    blocks.graded(found.findings)
     with section():
         lookup.parts(found)
     with section():
@@ -31,7 +32,7 @@ def content(given: Page) -> None:
     with section():
         lookup.own_positions(given)
     with section():
-        lookup.python(given, found, vectors)
+        lookup.python(given, found, "" if shown is None else shown.edits, vectors)
 
 
 show("Embedding lookup", "Where do the vectors before the first layer come from, and what does an edit of them do?", content)

@@ -103,6 +103,7 @@ def test_the_lookup_fed_back_is_the_original_and_hidden_states_0_is_not(checkpoi
     assert lookup.verdict == "identical" and lookup.row.max_abs == 0.0 and lookup.cls_cosine == 1.0
     assert twice.verdict == "different" and twice.row.max_abs > 0.01 and twice.cls_cosine < 0.9999
     assert twice.row.max_abs_float64 == pytest.approx(twice.row.max_abs, rel=1e-3), "no rounding: it stays in float64"
+    assert [finding.id for finding in found.findings] == ["inputs-embeds-twice"] and found.findings[0].cause
     assert (twice.name == "hidden_states[0]") == (not found.embedding.factorised)
 
 
@@ -156,7 +157,7 @@ def test_the_lookup_costs_less_than_a_pass(minilm: Checkpoint) -> None:
     assert cost.rows == 3 and cost.tokens == 9 and cost.module is not None
     assert 0 < cost.lookup < cost.whole and cost.module < cost.whole
     assert list(cost.to_frame()["what"]) == ["lookup alone", "embedding module alone", "full pass"]
-    assert f"{100 * cost.lookup / cost.whole:.2g} %" in cost.sentence
+    assert f"{100 * cost.lookup / cost.whole:.3g} %" in cost.sentence
 
 
 # --- positions of one's own -----------------------------------------------------------------------------------------

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 POOLINGS = ("cls", "mean", "max", "mean_content", "weightedmean", "lasttoken", "mean_sqrt_len_tokens", "first_position")
 """Poolings that a text alone and a text in a batch share."""
 
+MOST_TEXTS = 20
+"""Texts whose segments are exchanged: each is run alone, twice, and again in float64."""
+
 
 def parts(found: Lookup) -> None:
     """Every vector that is added, with its length and its direction, and every step against the model's own tensor."""
@@ -55,7 +58,12 @@ def parts(found: Lookup) -> None:
 def _steps(found: Lookup) -> pd.DataFrame:
     """One line per part and step: what it is, where, and how far the hand is from the model."""
     lines = [
-        {"what": f"{part.role} vector", "module": part.module, "shape": _shape(part.values), "rows of the table": part.rows}
+        {
+            "what": f"{part.role} vector",
+            "module": part.module,
+            "shape": _shape(part.values),
+            "rows of the table": f"{part.rows:,}",
+        }
         for part in found.embedding.parts
     ]
     steps = found.embedding.steps
@@ -66,10 +74,10 @@ def _steps(found: Lookup) -> pd.DataFrame:
                 "what": step.name + same,
                 "module": step.module,
                 "shape": _shape(step.values),
-                "max abs to the model": step.max_abs,
+                "max abs to the model": repr(step.max_abs),
             }
         )
-    return pd.DataFrame(lines)
+    return pd.DataFrame(lines).fillna("")
 
 
 def _shape(values: np.ndarray) -> str:
@@ -83,9 +91,10 @@ def fed_back(given: Page, found: Lookup) -> None:
     st.subheader("Fed back as inputs_embeds", anchor="fed")
     roles = [part.role for part in found.embedding.parts if part.role != "word"]
     added = f"the {' and the '.join(roles)} vectors are added a second time, and " if roles else ""
+    other = "the output of the embedding module" if found.embedding.factorised else "hidden_states[0]"
     st.caption(
-        f"`inputs_embeds` takes the place of the lookup alone: {added}the sum is normalised again. So the lookup gives the "
-        "original outputs and hidden_states[0] does not. All tokens of last_hidden_state are compared."
+        f"`inputs_embeds` takes the place of the lookup alone. Where {other} is passed, {added}the sum is normalised again. "
+        "All tokens of last_hidden_state are compared."
     )
     if found.alone is not None:
         st.caption(
@@ -161,9 +170,13 @@ def segments(given: Page) -> None:
     )
     readout = address.value("pooling") if address.value("pooling") in POOLINGS else "cls"
     conditions = (Condition.parse("batch=alone"), Condition.parse("batch=alone,segments=ones"))
-    found = compare(given, *conditions, Readout.parse(readout))
+    chosen = given.texts[:MOST_TEXTS]
+    if len(chosen) < len(given.texts):
+        st.caption(f":material/info: The first {MOST_TEXTS} of {len(given.texts):,} texts are run, each alone.")
+    found = compare(given, *conditions, Readout.parse(readout), chosen)
     blocks.verdict(found)
-    blocks.table(found.to_frame(), "bertlens-segments", numbers=("max_abs", "l2", "max_abs_float64"), document=found)
+    numbers = ("max_abs", "l2", "max_abs_float64", "bound_float64")
+    blocks.table(found.to_frame(), "bertlens-segments", numbers=numbers, document=found)
 
 
 def own_positions(given: Page) -> None:
@@ -188,7 +201,7 @@ def own_positions(given: Page) -> None:
         st.caption(f":material/info: Not run: {len(found.left_out):,} texts beyond the first pairs, or without two sentences.")
 
 
-def python(given: Page, found: Lookup, vectors: Mapping[str, np.ndarray]) -> None:
+def python(given: Page, found: Lookup, edits: str, vectors: Mapping[str, np.ndarray]) -> None:
     """The script of what is shown, and the calls of the core."""
     from bertlens.show.lookup_script import lookup_script
 
@@ -199,7 +212,7 @@ def python(given: Page, found: Lookup, vectors: Mapping[str, np.ndarray]) -> Non
         found,
         architecture=checkpoint.architecture,
         max_length=checkpoint.max_length,
-        edits=address.value("edits"),
+        edits=edits,
         vectors=vectors,
         padded=questions.padded_vectors(given, found.text),
         pooling=address.value("pooling") if address.value("pooling") in POOLINGS else POOLINGS[0],
@@ -209,6 +222,5 @@ def python(given: Page, found: Lookup, vectors: Mapping[str, np.ndarray]) -> Non
     st.subheader("The same in Python", anchor="python")
     st.caption("Needs only torch and transformers, and prints the same numbers.")
     blocks.script(code, "bertlens_lookup")
-    edits = address.value("edits")
     calls = f"bertlens.lookup(checkpoint, texts, {found.text})\nbertlens.edit(checkpoint, texts, {found.text}, edits={edits!r})"
     st.code(calls, language="python", wrap_lines=True)

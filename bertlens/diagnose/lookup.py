@@ -12,7 +12,7 @@ import torch
 
 from bertlens.diagnose.alone import against, row_of
 from bertlens.errors import BertlensError
-from bertlens.judge.lookup import Lookup, LookupCost, particulars
+from bertlens.judge.lookup import Lookup, LookupCost, of_feeding, particulars
 from bertlens.judge.positions import OwnPositions, Padded
 from bertlens.judge.trial import Trial
 from bertlens.read.embedding import embedding, positions_of
@@ -62,13 +62,15 @@ def lookup(checkpoint: Checkpoint, texts: Sequence[Any] | str, text: int = 0, *,
         alone = None if same is None else float(np.abs(module - same).max())
     progress(1, 3, "feeding them back")
     tokens = checkpoint.tokenizer.convert_ids_to_tokens(batch.tensors["input_ids"][0].tolist())
+    fed = _fed_back(checkpoint, batch, factorised=found.factorised)
     return Lookup(
         checkpoint=checkpoint.to_dict(),
         text=text,
         tokens=tuple(map(str, tokens)),
         embedding=found,
         alone=alone,
-        fed=_fed_back(checkpoint, batch, factorised=found.factorised),
+        fed=fed,
+        findings=tuple(of_feeding(trial) for trial in fed[1:] if trial.verdict == "different"),
         notes=particulars(found),
         environment=environment(whole, checkpoint.device, 0),
     )

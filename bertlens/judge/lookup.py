@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from bertlens.judge.display import notebook
+from bertlens.judge.findings import Finding
 from bertlens.judge.measures import cosine, plain
 from bertlens.judge.trial import Trial
 from bertlens.read.embedding import Embedding
@@ -33,6 +34,7 @@ class Lookup:
     alone : largest difference between the embedding module run alone and the same tensor inside the whole pass; None where the
         module cannot be called alone.
     fed : what was passed as inputs_embeds, each held against the run with ids; the lookup itself is the first.
+    findings : that `hidden_states[0]` fed back is something else, with the lines that are right.
     notes : what is particular about this model, each a sentence derived from what was found in it.
     environment : versions, threads, device.
     """
@@ -43,6 +45,7 @@ class Lookup:
     embedding: Embedding
     alone: float | None
     fed: tuple[Trial, ...]
+    findings: tuple[Finding, ...]
     notes: tuple[str, ...]
     environment: dict[str, Any]
 
@@ -114,6 +117,7 @@ class Lookup:
             "norms": {name: [plain(float(value)) for value in values] for name, values in self.norms.items()},
             "cosines": {name: [plain(float(value)) for value in values] for name, values in self.cosines.items()},
             "fed": [trial.to_dict() for trial in self.fed],
+            "findings": [finding.to_dict() for finding in self.findings],
             "elsewhere": list(self.embedding.elsewhere),
             "dropout": self.embedding.dropout,
             "notes": list(self.notes),
@@ -126,6 +130,24 @@ class Lookup:
 
 STEPS = {"norm": "after norm", "projection": "after projection"}
 """How the vectors behind a step are called."""
+
+
+FED_BACK = """vectors = model.get_input_embeddings()(batch["input_ids"])  # edit these, not hidden_states[0]
+rest = {name: tensor for name, tensor in batch.items() if name != "input_ids"}
+out = model(inputs_embeds=vectors, **rest)"""
+
+
+def of_feeding(trial: Trial) -> Finding:
+    """The note that vectors behind the embeddings do not belong where lookups go, with its size here."""
+    return Finding(
+        id="inputs-embeds-twice",
+        severity="note",
+        title=f"{trial.name} as inputs_embeds is embedded twice: {trial.size}",
+        evidence=trial.to_dict(),
+        affects=("last_hidden_state",),
+        remedy="Take the lookup itself, change it, and pass it with the same mask and segments.",
+        code=FED_BACK,
+    )
 
 
 def _outputs(trial: Trial) -> str:
@@ -204,4 +226,4 @@ class LookupCost:
 
 
 def _times(seconds: float, whole: float) -> str:
-    return f"{100 * seconds / whole:.2g} %"
+    return f"{100 * seconds / whole:.3g} %"

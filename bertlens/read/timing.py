@@ -63,7 +63,7 @@ def _finished(device: str) -> None:
 
 
 def take_turns(
-    works: Sequence[Callable[[], object]], device: str, repeats: int = 7, progress: Progress = silent
+    works: Sequence[Callable[[], object]], device: str, repeats: int = 5, progress: Progress = silent
 ) -> tuple[float, ...]:
     """Median seconds of several things, done in turns, so that whatever else the machine does meets all of them alike."""
     seconds: list[list[float]] = [[] for _ in works]

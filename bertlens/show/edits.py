@@ -89,7 +89,7 @@ def neighbours(found: Neighbours, texts: Texts) -> go.Figure:
         )
     ranks = zip(frame["text"], frame["rank before"], frame["rank after"], strict=True)
     labels = [f"{names[text]} · {before} → {after}" for text, before, after in ranks]
-    figure.update_xaxes(title=f"cosine with the text, {found.pooling}", zeroline=False)
+    figure.update_xaxes(title=f"cosine, {found.pooling}", zeroline=False)
     figure.update_yaxes(tickvals=rows, ticktext=labels, autorange="reversed", title="")
     return framed(figure, 120 + 30 * max(len(frame), 2))
 

@@ -49,7 +49,6 @@ def cosines(found: Lookup) -> go.Figure:
             text=[tokens] * len(pairs),
             customdata=[[pair] * len(tokens) for pair in pairs],
             hovertemplate="%{customdata}, token %{x} “%{text}”: %{z:.3f}<extra></extra>",
-            texttemplate="%{z:.2f}" if len(tokens) <= 12 else None,
             colorscale=SIGNED,
             zmin=-1,
             zmax=1,
@@ -102,12 +101,13 @@ def cost(found: LookupCost) -> go.Figure:
             x=milliseconds,
             y=list(frame["what"]),
             orientation="h",
-            text=[f"{size:.3g} ms, {100 * share:.2g} %" for size, share in zip(milliseconds, frame["share"], strict=True)],
+            textposition="outside",
+            text=[f"{size:.3g} ms, {100 * share:.3g} %" for size, share in zip(milliseconds, frame["share"], strict=True)],
             marker={"color": [COLOURS[0], COLOURS[2], GREY][: len(frame)] if len(frame) == 3 else [COLOURS[0], GREY]},
             hovertemplate="%{y}: %{text}<extra></extra>",
         )
     )
-    low, high = np.log10(milliseconds.min()) - 0.5, np.log10(milliseconds.max()) + 0.6
-    figure.update_xaxes(type="log", title="milliseconds, median", range=[low, high])
+    low, high = np.log10(milliseconds.min()) - 0.5, np.log10(milliseconds.max()) + 1.2  # room for the numbers
+    figure.update_xaxes(type="log", title="milliseconds, median", range=[low, high], dtick=1)
     figure.update_yaxes(autorange="reversed")
     return framed(figure, 90 + 45 * len(frame))
