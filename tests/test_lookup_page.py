@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -121,3 +122,15 @@ def test_pairs_are_counted_apart(family_folder: Folder) -> None:
     page = opened(PAGE, checkpoint=str(family_folder("bert")), texts=pairs, pairs="on", edits="")
     assert not page.exception and not failed(page)
     assert any("counted from its own start" in box and "Different" in box for box in alerts(page))
+
+
+def test_a_vector_of_a_file_takes_the_place_of_a_token(family_folder: Folder) -> None:
+    page = opened(PAGE, checkpoint=str(family_folder("bert")), texts="Rain fell", edits="1:vector=mine.json")
+    assert any("no vector called 'mine.json'" in told for told in failed(page))
+    page.session_state["lookup_files"] = {"mine.json": ("mine.json", json.dumps([0.5] * 32).encode())}
+    page.run()
+    assert not page.exception and not failed(page)
+    assert any(box.startswith("**Different**: 1 of") for box in alerts(page))
+    page.session_state["lookup_files"] = {"mine.json": ("mine.json", b"[1, 2]")}
+    page.run()
+    assert any("got 2 numbers; expected 32" in told for told in failed(page)) and not page.exception

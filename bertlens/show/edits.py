@@ -107,9 +107,13 @@ def logits(found: Logits) -> go.Figure:
 def nearest(found: Nearest) -> go.Figure:
     """The nearest entries of the vocabulary to each vector as bars, side by side on one scale."""
     shown = {name: entries for name, entries in found.entries.items() if entries}
-    figure = make_subplots(1, max(len(shown), 1), subplot_titles=[literal(name) for name in shown], horizontal_spacing=0.12)
+    most = max((len(entries) for entries in shown.values()), default=1)
+    rows, columns = -(-max(len(shown), 1) // 2), min(max(len(shown), 1), 2)
+    space = {"horizontal_spacing": 0.2, "vertical_spacing": 0.2}
+    figure = make_subplots(rows, columns, subplot_titles=[literal(name) for name in shown], **space)
     sizes = [getattr(entry, found.measure) for entries in shown.values() for entry in entries]
-    for column, entries in enumerate(shown.values(), start=1):
+    for at, entries in enumerate(shown.values()):
+        cell = {"row": at // 2 + 1, "col": at % 2 + 1}
         figure.add_trace(
             go.Bar(
                 x=[getattr(entry, found.measure) for entry in entries],
@@ -121,11 +125,9 @@ def nearest(found: Nearest) -> go.Figure:
                 hovertemplate="“%{customdata[0]}” (id %{customdata[1]}): cosine %{customdata[2]:.4f}, dot %{customdata[3]:.4g}"
                 "<extra></extra>",
             ),
-            row=1,
-            col=column,
+            **cell,
         )
         names = {"tickvals": list(range(len(entries))), "ticktext": [literal(entry.token) for entry in entries]}
-        figure.update_yaxes(**names, autorange="reversed", row=1, col=column)
+        figure.update_yaxes(**names, autorange="reversed", **cell)
     figure.update_xaxes(title=found.measure, range=[min(0.0, *sizes, 0.0), 1.05 * max([*sizes, 1e-9])])
-    most = max((len(entries) for entries in shown.values()), default=1)
-    return framed(figure, 130 + 24 * most)
+    return framed(figure, rows * (130 + 22 * most))
