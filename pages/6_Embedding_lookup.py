@@ -14,10 +14,12 @@ def content(given: Page) -> None:
     blocks.sentence(found)
     blocks.notes(found.notes)
     blocks.graded(found.findings)
+    token = 0
     with section():
         lookup.parts(found)
+        token = lookup.one_token(found)
     with section():
-        lookup.fed_back(given, found)
+        lookup.fed_back(found)
     with section():
         lookup.padding(given, text)
     with section():
@@ -26,13 +28,13 @@ def content(given: Page) -> None:
     with section():
         shown = lookup_edits.effect(given, found, vectors)
     with section():
-        lookup_edits.nearest(given, found, shown)
+        lookup_edits.nearest(given, found, shown, token)
     with section():
         lookup.segments(given)
     with section():
         lookup.own_positions(given)
     with section():
-        lookup.python(given, found, "" if shown is None else shown.edits, vectors)
+        lookup.python(given, found, "" if shown is None else shown.edits, vectors, token)
 
 
 show("Embedding lookup", "Where do the vectors before the first layer come from, and what does an edit of them do?", content)

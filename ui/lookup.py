@@ -84,7 +84,26 @@ def _shape(values: np.ndarray) -> str:
     return " × ".join(map(str, values.shape))
 
 
-def fed_back(given: Page, found: Lookup) -> None:
+def one_token(found: Lookup) -> int:
+    """Every unit of the vectors of one token; which token it is."""
+    from bertlens.show import lookup as pictures
+
+    st.markdown("**The vectors of one token**")
+    names = [f"{at} {token}" for at, token in enumerate(found.tokens)]
+    asked, options = address.value("token"), list(range(len(names)))
+    shown = int(asked) if asked.isdecimal() and int(asked) < len(names) else 0
+    token = int(
+        address.widget(st.selectbox, "Token", "token", shown=shown, options=options, format_func=names.__getitem__, width=300)
+    )
+    words = f"Every unit of the vectors that are added for token {names[token]}, of their sum, and of what follows it."
+    st.caption(blocks.plain(words))
+    frame = pd.DataFrame({name: pd.Series(values[token]) for name, values in found.vectors.items()})
+    frame.insert(0, "unit", range(len(frame)))
+    blocks.figure(pictures.vectors(found, token), "bertlens-lookup-vectors", frame, words=words)
+    return token
+
+
+def fed_back(found: Lookup) -> None:
     """What the model makes of its own vectors."""
     from bertlens.judge.trial import frame_of
 
@@ -201,11 +220,11 @@ def own_positions(given: Page) -> None:
         st.caption(f":material/info: Not run: {len(found.left_out):,} texts beyond the first pairs, or without two sentences.")
 
 
-def python(given: Page, found: Lookup, edits: str, vectors: Mapping[str, np.ndarray]) -> None:
+def python(given: Page, found: Lookup, edits: str, vectors: Mapping[str, np.ndarray], token: int) -> None:
     """The script of what is shown, and the calls of the core."""
     from bertlens.show.lookup_script import lookup_script
 
-    checkpoint, asked = given.checkpoint(), address.value("token")
+    checkpoint = given.checkpoint()
     code = lookup_script(
         given.name,
         given.texts,
@@ -216,7 +235,7 @@ def python(given: Page, found: Lookup, edits: str, vectors: Mapping[str, np.ndar
         vectors=vectors,
         padded=questions.padded_vectors(given, found.text),
         pooling=address.value("pooling") if address.value("pooling") in POOLINGS else POOLINGS[0],
-        token=int(asked) if asked.isdecimal() and int(asked) < len(found.tokens) else 0,
+        token=token,
         near="dot" if address.value("near") == "dot" else "cosine",
     )
     st.subheader("The same in Python", anchor="python")

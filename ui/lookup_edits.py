@@ -122,6 +122,7 @@ def _states(shown: Effect) -> None:
     left, right = st.columns([3, 2], gap="medium")
     with left:
         st.markdown("**Every token in every state**")
+        st.caption("Click a token to take it into the pictures of a single one.")
         said = f"{MEASURES[measure]} of every token in every hidden state. {shown.sentence}"
         picture = pictures.effect_map(shown, measure)
         blocks.figure(picture, MAP, shown.to_frame(), words=said, document=shown, on_click=_pick_token)
@@ -161,21 +162,12 @@ def _neighbours(given: Page, shown: Effect) -> None:
     blocks.figure(picture, "bertlens-edit-neighbours", shown.neighbours.to_frame(), words=words)
 
 
-def nearest(given: Page, found: Lookup, shown: Effect | None) -> None:
+def nearest(given: Page, found: Lookup, shown: Effect | None, token: int) -> None:
     """The entries of the vocabulary that lie nearest to a token's lookup, to its sum, and to both after the edits."""
     from bertlens.show import edits as pictures
 
     st.subheader("Nearest entries of the vocabulary", anchor="vocabulary")
-    names = [f"{at} {token}" for at, token in enumerate(found.tokens)]
-    asked = address.value("token")
-    at = int(asked) if asked.isdecimal() and int(asked) < len(names) else 0
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        places = list(range(len(names)))
-        chosen = address.widget(
-            st.selectbox, "Token", "token", shown=at, options=places, format_func=names.__getitem__, width=300
-        )
-        token = int(chosen)
-        measure = address.one_of("By", "near", list(NEAR), format_func=NEAR.get)
+    measure = address.one_of("By", "near", list(NEAR), format_func=NEAR.get)
     total = found.vectors["sum"][token]
     vectors = {"lookup": found.embedding.parts[0].values[token], "sum": total}
     if shown is not None and token in shown.changed:
@@ -184,7 +176,9 @@ def nearest(given: Page, found: Lookup, shown: Effect | None) -> None:
     if len(found.embedding.parts) == 1:  # the lookup is the sum
         vectors = {name: vector for name, vector in vectors.items() if name.startswith("lookup")}
     near = questions.nearest_entries(given, {name: np.ascontiguousarray(vector) for name, vector in vectors.items()}, measure)
-    words = f"Entries of the token table nearest to the vectors of token {names[token]}, by {NEAR[measure].lower()}."
+    words = (
+        f"Entries of the token table nearest to the vectors of token {token} {found.tokens[token]}, by {NEAR[measure].lower()}."
+    )
     st.caption(f"{blocks.plain(words)} The sum is what stands before the norm.")
     for name in (name for name, entries in near.entries.items() if not entries):
         st.info(f"The vector “{name}” is all zeros: it has no direction, and nothing is near to it.", icon=":material/info:")

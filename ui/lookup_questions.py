@@ -28,7 +28,7 @@ def lookup(page: Page, text: int) -> Lookup:
     def make(progress: Progress) -> Lookup:
         return diagnose.lookup(checkpoint, page.texts, text, progress=progress)
 
-    return asked(page, "Taking the embeddings apart", ("lookup", page.texts[text], text), make, memory.large)
+    return asked(page, "Taking the embeddings apart", ("lookup", page.texts, text), make, memory.large)
 
 
 def padded_vectors(page: Page, text: int) -> Padded:

@@ -12,6 +12,7 @@ from bertlens.show.figures import SCALE, literal
 from bertlens.show.layers import GREY, framed, ticks
 from bertlens.show.token_layers import TOKENS_NAMED
 from bertlens.show.values import SCALE as SIGNED
+from bertlens.show.values import bound_of
 
 SIDES = ("right", "left")
 
@@ -60,6 +61,32 @@ def cosines(found: Lookup) -> go.Figure:
     figure.update_xaxes(**ticks(tokens, TOKENS_NAMED), title="token", showgrid=False, zeroline=False)
     figure.update_yaxes(tickvals=list(range(len(pairs))), ticktext=pairs, autorange="reversed", showgrid=False, zeroline=False)
     return framed(figure, 150 + 34 * len(pairs))
+
+
+def vectors(found: Lookup, token: int) -> go.Figure:
+    """Every unit of one token's vectors, a row each; zero is the page itself, above it blue, below it orange."""
+    rows = {name: values[token].astype(float) for name, values in found.vectors.items()}
+    width = max(map(len, rows.values()))
+    values = np.stack([np.pad(row, (0, width - len(row)), constant_values=np.nan) for row in rows.values()])
+    bound = bound_of(values)
+    figure = go.Figure(
+        go.Heatmap(
+            z=values,
+            y=list(range(len(rows))),
+            customdata=[[name] * width for name in rows],
+            hovertemplate="%{customdata}, unit %{x}: %{z:.4g}<extra></extra>",
+            colorscale=SIGNED,
+            zmin=-bound,
+            zmax=bound,
+            ygap=1,
+            colorbar={"title": {"text": "value"}, "thickness": 12, "tickvals": [-bound, 0, bound], "tickformat": ".2g"},
+        )
+    )
+    title = f"unit of token {token} “{literal(found.tokens[token])}”"
+    figure.update_xaxes(title=title, showgrid=False, zeroline=False)
+    names = {"tickvals": list(range(len(rows))), "ticktext": list(rows)}
+    figure.update_yaxes(**names, autorange="reversed", showgrid=False, zeroline=False)
+    return framed(figure, 130 + 30 * len(rows))
 
 
 def positions(found: Padded) -> go.Figure:
