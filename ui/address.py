@@ -36,6 +36,9 @@ DEFAULTS: dict[str, str] = {
     "shown": "",
     "trap": "case",
     "classes": "5",
+    "edits": "1:zero",
+    "moved": "change",
+    "near": "cosine",
 }
 """Every name in a link with its value when it is left out."""
 

@@ -60,3 +60,21 @@ def _finished(device: str) -> None:
     """Wait for an accelerator, which computes while Python goes on."""
     if device != "cpu":
         torch.accelerator.synchronize()
+
+
+def take_turns(
+    works: Sequence[Callable[[], object]], device: str, repeats: int = 5, progress: Progress = silent
+) -> tuple[float, ...]:
+    """Median seconds of several things, done in turns, so that whatever else the machine does meets all of them alike."""
+    seconds: list[list[float]] = [[] for _ in works]
+    for work in works:
+        work()
+    for done in range(repeats):
+        progress(done, repeats, "timing")
+        for kept, work in zip(seconds, works, strict=True):
+            _finished(device)
+            start = time.perf_counter()
+            work()
+            _finished(device)
+            kept.append(time.perf_counter() - start)
+    return tuple(median(kept) for kept in seconds)

@@ -49,7 +49,7 @@ def mlp_inputs(model: torch.nn.Module, keep: Keep) -> Iterator[list[torch.Tensor
     """
     caught: list[torch.Tensor] = []
     with ExitStack() as hooks:
-        for module, attentions, others in _layers(model):
+        for module, attentions, others in layers_in(model):
             layer = _Layer(caught, keep)
             handles = [module.register_forward_pre_hook(layer.begins)]
             handles += [attention.register_forward_hook(layer.has_attended) for attention in attentions]
@@ -59,7 +59,7 @@ def mlp_inputs(model: torch.nn.Module, keep: Keep) -> Iterator[list[torch.Tensor
         yield caught
 
 
-def _layers(model: torch.nn.Module) -> Iterator[tuple[torch.nn.Module, list[torch.nn.Module], list[torch.nn.Module]]]:
+def layers_in(model: torch.nn.Module) -> Iterator[tuple[torch.nn.Module, list[torch.nn.Module], list[torch.nn.Module]]]:
     """Every module that holds an attention and, beside it, linear modules: itself, its attentions, those modules."""
     for module in model.modules():
         named = [(ATTENTION.search(name) is not None, child) for name, child in module.named_children()]
