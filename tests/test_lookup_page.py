@@ -33,13 +33,13 @@ HEADERS = [
 def passes() -> Iterator[list[str]]:
     """Every forward pass with all states that the page asks for."""
     asked: list[str] = []
-    patched, real = pytest.MonkeyPatch(), embedded.run_batch
+    patched, real = pytest.MonkeyPatch(), embedded.one_pass
 
     def told(*arguments, **options):
         asked.append("pass")
         return real(*arguments, **options)
 
-    patched.setattr(embedded, "run_batch", told)
+    patched.setattr(embedded, "one_pass", told)
     yield asked
     patched.undo()
 

@@ -14,7 +14,7 @@ from bertlens.errors import BertlensError
 from bertlens.read.survey import wide
 from bertlens.run.embedded import ATTENTION, device_of, word_table
 from bertlens.run.inputs import Batch
-from bertlens.run.outputs import run_batch
+from bertlens.run.outputs import one_pass
 from bertlens.run.sublayers import layers_in
 from bertlens.run.variants import running
 
@@ -162,7 +162,7 @@ def embedding(checkpoint: Checkpoint, batch: Batch) -> Embedding:
     watch = _Watch(model)
     with ExitStack() as hooks, running("float32", None):
         watch.open(hooks)
-        outputs = run_batch(model, batch, [0], device)
+        outputs = one_pass(model, batch, [0], device)
         state = wide(outputs.hidden_states[0][0])
         return _apart(model, watch, state, checkpoint.name)
 
@@ -174,7 +174,7 @@ def positions_of(checkpoint: Checkpoint, batch: Batch) -> torch.Tensor | None:
     watch = _Watch(model)
     with ExitStack() as hooks, running("float32", None):
         watch.open(hooks)
-        run_batch(model, batch, [], device)
+        one_pass(model, batch, [], device)
     table = word_table(model)
     for call in watch.calls:
         if call.module is not table and call.before and _role(call, table) == "position" and _one_per_token(call, batch):

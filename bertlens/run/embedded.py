@@ -10,7 +10,7 @@ import torch
 
 from bertlens.errors import BertlensError
 from bertlens.run.inputs import Batch
-from bertlens.run.outputs import Outputs, run_batch
+from bertlens.run.outputs import Outputs, one_pass
 from bertlens.run.variants import running
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def every_state(checkpoint: Checkpoint, batch: Batch, *, dtype: str = "float32")
     """One forward pass with all hidden states, dropout off."""
     layers = list(range(checkpoint.architecture.layers + 1))
     with running(dtype, None):
-        return run_batch(instance_of(checkpoint, dtype), batch, layers, device_of(checkpoint, dtype))
+        return one_pass(instance_of(checkpoint, dtype), batch, layers, device_of(checkpoint, dtype))
 
 
 def embeddings_module(model: PreTrainedModel) -> tuple[str, torch.nn.Module]:
