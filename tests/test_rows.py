@@ -222,14 +222,14 @@ def test_nothing_that_is_kept_is_run_twice(loaded: Loaded, monkeypatch: pytest.M
     """Every pass that gives vectors runs once: the comparisons, the count of distinct vectors and the table share them."""
     from bertlens.run import outputs
 
-    checkpoint, run, real = loaded("electra"), [], outputs._pass
+    checkpoint, run, real = loaded("electra"), [], outputs.one_pass
 
     def counted(model: Any, batch: Any, layers: list[int], device: str) -> Any:
         ids = batch.tensors["input_ids"]
         run.append((str(model.dtype), tuple(ids.shape), ids.numpy().tobytes()))
         return real(model, batch, layers, device)
 
-    monkeypatch.setattr(outputs, "_pass", counted)
+    monkeypatch.setattr(outputs, "one_pass", counted)
     texts = tuple(f"{text} Once." for text in TEXTS[:3])
     checkpoint.kept.clear()
     bertlens.index_or_slice(checkpoint, texts, padding=min(FIXED, checkpoint.max_length))

@@ -76,7 +76,7 @@ def forward(
     def one(batch: Batch) -> Outputs:
         if sublayers_of is not None:
             return _pass_watched(model, batch, kept, device, sublayers_of)
-        return _pass(model, batch, kept, device)
+        return one_pass(model, batch, kept, device)
 
     def alone(batch: Batch) -> Outputs:
         with running(dtype, None):  # holds for one thread
@@ -91,7 +91,14 @@ def forward(
             progress(done, len(inputs), f"{dtype} forward passes")
 
 
-def _pass(model: PreTrainedModel, batch: Batch, layers: list[int], device: str) -> Outputs:
+def one_pass(model: PreTrainedModel, batch: Batch, layers: list[int], device: str) -> Outputs:
+    """One forward pass and what it returns; `layers` are the hidden states that are kept.
+
+    Raises
+    ------
+    BertlensError
+        Where the model refuses the inputs; the model's own words are kept.
+    """
     tensors = {name: tensor.to(device) for name, tensor in batch.tensors.items()}
     try:
         # a list of indices keeps only those layers (transformers >= 5.23), so memory does not grow with the depth
@@ -109,7 +116,7 @@ def _pass(model: PreTrainedModel, batch: Batch, layers: list[int], device: str) 
 def _pass_watched(model: PreTrainedModel, batch: Batch, layers: list[int], device: str, text: int) -> Outputs:
     """The same with the sublayers of one text: a copy of its row, so that the rest of the batch does not stay in memory."""
     with mlp_inputs(model, lambda stream: batch.row(text, stream).clone()) as caught:
-        outputs = _pass(model, batch, layers, device)
+        outputs = one_pass(model, batch, layers, device)
     shape = batch.row(text, outputs.last_hidden_state).shape
     # anything but one state of the row's own shape per layer is something that nobody can name
     known = len(caught) == model.config.num_hidden_layers and all(state.shape == shape for state in caught)
