@@ -201,7 +201,8 @@ class PaddingLook:
         )
         tokens, padding = len(self.masked.tokens), self.masked.read.padding
         return (
-            f"Text {self.masked.text} padded from {tokens} to {tokens + padding} tokens: with the mask, padding gets {with_mask}; "
+            f"Text {self.masked.text} padded from {tokens} to {tokens + padding} tokens: with the mask, padding gets "
+            f"{with_mask}; "
             f"with the mask forgotten it gets {percent(float(off.mean()))} of the attention on average, and {percent(most)} in "
             f"head {head} of layer {layer}."
         )
@@ -237,8 +238,8 @@ class AttentionOfTexts:
         shares = self.measures["to_sep"].mean((1, 2))
         most = int(shares.argmax())
         return (
-            f"Of {len(self.tokens):,} texts, text {most} gives most to [SEP] ({percent(float(shares[most]))} of its attention); "
-            f"every row of every text sums to 1 within {number(float(self.row_error.max()))}."
+            f"Of {len(self.tokens):,} texts, text {most} gives most of its attention to [SEP] "
+            f"({percent(float(shares[most]))}); every row of every text sums to 1 within {number(float(self.row_error.max()))}."
         )
 
     def to_frame(self) -> pd.DataFrame:

@@ -72,14 +72,17 @@ def measures(weights: torch.Tensor, where: Places) -> dict[str, torch.Tensor]:
     targets = torch.stack([where.cls, where.sep, ~real], dim=-1).to(weights.dtype)
     shares = _mean((weights @ targets[:, None]).double(), real[:, None, :, None])
     at = torch.arange(real.shape[1])
-    far = (weights * (at[:, None] - at).abs().to(weights.dtype)).sum(-1, dtype=torch.float64)
-    beside = {"to_self": 0, "to_previous": -1, "to_next": 1}
+    far = torch.einsum("bhij,ij->bhi", weights, (at[:, None] - at).abs().to(weights.dtype))
+    # a weight of 0 adds 0, and not the NaN of 0 times the logarithm of 0
+    surprise = weights.clamp_min(torch.finfo(weights.dtype).tiny).log().neg_()
+    entropy = torch.einsum("bhij,bhij->bhi", weights, surprise)
     sums = weights.sum(-1, dtype=torch.float64)
+    beside = {"to_self": 0, "to_previous": -1, "to_next": 1}
     return {
-        "entropy": _mean(torch.special.entr(weights).sum(-1, dtype=torch.float64), real[:, None]),
+        "entropy": _mean(entropy.double(), real[:, None]),
         **dict(zip(("to_cls", "to_sep", "to_padding"), shares.unbind(-1), strict=True)),
         **{name: _diagonal(weights, real, offset) for name, offset in beside.items()},
-        "distance": _mean(far, real[:, None]),
+        "distance": _mean(far.double(), real[:, None]),
         "row_error": (sums - 1).abs().masked_fill(~real[:, None], 0).amax((1, 2)),
     }
 
@@ -95,7 +98,7 @@ def _diagonal(weights: torch.Tensor, real: torch.Tensor, offset: int) -> torch.T
     return _mean(weights.diagonal(offset, dim1=2, dim2=3).double(), both[:, None])
 
 
-def cropped(matrix: np.ndarray, real: np.ndarray) -> np.ndarray:
+def cropped(matrix: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
     """The rows and columns of the real tokens, and last, where there is padding, a column with the sum of what goes there.
 
     Parameters
@@ -103,13 +106,13 @@ def cropped(matrix: np.ndarray, real: np.ndarray) -> np.ndarray:
     matrix : (…, from, to).
     real : (to,), False on padding.
     """
-    rows = matrix[..., real, :]
     if real.all():
-        return np.ascontiguousarray(rows)
-    return np.concatenate([rows[..., real], rows[..., ~real].sum(-1, keepdims=True)], axis=-1)
+        return matrix
+    rows = matrix[..., real, :]
+    return torch.cat([rows[..., real], rows[..., ~real].sum(-1, keepdim=True)], dim=-1)
 
 
-def rollout(means: np.ndarray, identity: float = IDENTITY) -> np.ndarray:
+def rollout(means: torch.Tensor, identity: float = IDENTITY) -> torch.Tensor:
     """Attention rollout after each layer (Abnar and Zuidema 2020): (layers, from, to), rows sum to 1.
 
     Each layer passes on `identity` of a token's own stream and mixes the rest as its heads look on average; the product of
@@ -120,11 +123,11 @@ def rollout(means: np.ndarray, identity: float = IDENTITY) -> np.ndarray:
     means : (layers, from, to), the weights averaged over heads, rows and columns of the same positions.
     identity : share of the residual stream, 0 … 1.
     """
-    mixed = (1 - identity) * means + identity * np.eye(means.shape[-1], dtype=means.dtype)
+    mixed = (1 - identity) * means + identity * torch.eye(means.shape[-1], dtype=means.dtype)
     found = [mixed[0]]
     for layer in mixed[1:]:
         found.append(layer @ found[-1])
-    return np.stack(found)
+    return torch.stack(found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,28 +163,25 @@ def of_text(inputs: Inputs, text: int, *, keep: int | None = None, progress: Pro
     """
     depth, tokenizer = inputs.checkpoint.architecture.layers, inputs.checkpoint.tokenizer
 
-    def reduce(
-        batch: Batch, layer: int, weights: torch.Tensor
-    ) -> tuple[dict[str, torch.Tensor], np.ndarray, np.ndarray | None]:
-        there, real = weights.cpu(), batch.real[0].bool().numpy()
+    def reduce(batch: Batch, layer: int, weights: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor, Any]:
+        there, real = _at_least_float32(weights), batch.real[0].bool()
         rows = int(real.sum())
         size = 4 * depth * there.shape[1] * rows * (rows + 1)
         wanted = keep != -1 and (size <= MOST_BYTES or layer == keep)
-        map_ = cropped(_float32(there[0]), real) if wanted else None
-        return measures(there, places(batch, tokenizer)), _float32(there[0].mean(0)), map_
+        map_ = _float32(cropped(there[0], real)) if wanted else None
+        return measures(there, places(batch, tokenizer)), there[0].mean(0), map_
 
     with closing(attentions(inputs.select([text]), reduce, progress=progress)) as passes:
         batch, layers = next(passes)
-    real = batch.real[0].bool().numpy()
-    wide = np.stack([mean for _, mean, _ in layers])
-    measured = {name: torch.cat([found[name] for found, _, _ in layers]).numpy() for name in MEASURES}
+    real = batch.real[0].bool()
+    wide = torch.stack([mean for _, mean, _ in layers])
     return Attended(
-        ids=tuple(batch.tensors["input_ids"][0][batch.real[0].bool()].tolist()),
+        ids=tuple(batch.tensors["input_ids"][0][real].tolist()),
         padding=int((~real).sum()),
-        measures=measured,
+        measures={name: torch.cat([found[name] for found, _, _ in layers]).numpy() for name in MEASURES},
         row_error=float(max(found["row_error"].max() for found, _, _ in layers)),
-        means=cropped(wide, real),
-        rollout=cropped(rollout(wide), real),
+        means=_float32(cropped(wide, real)),
+        rollout=_float32(cropped(rollout(wide), real)),
         maps={layer: map_ for layer, (_, _, map_) in enumerate(layers) if map_ is not None},
     )
 
@@ -191,7 +191,7 @@ def of_texts(inputs: Inputs, *, progress: Progress = silent) -> tuple[dict[str, 
     tokenizer = inputs.checkpoint.tokenizer
 
     def reduce(batch: Batch, _: int, weights: torch.Tensor) -> dict[str, torch.Tensor]:
-        return measures(weights.cpu(), places(batch, tokenizer))
+        return measures(_at_least_float32(weights), places(batch, tokenizer))
 
     found: dict[int, dict[str, np.ndarray]] = {}
     with closing(attentions(inputs, reduce, progress=progress)) as passes:
@@ -208,7 +208,11 @@ def _largest(errors: Sequence[np.ndarray]) -> np.ndarray:
     return np.array([error.max() for error in errors])
 
 
+def _at_least_float32(weights: torch.Tensor) -> torch.Tensor:
+    """What is summed up here must not be rounded to the run's half precision again."""
+    return weights.cpu() if weights.dtype == torch.float64 else weights.cpu().float()
+
+
 def _float32(tensor: torch.Tensor) -> np.ndarray:
-    """Float32 whatever the run's format was; bfloat16 is unknown to numpy, and float64 would take twice the place."""
-    wide = tensor if tensor.dtype == torch.float64 else tensor.float()
-    return wide.numpy().astype(np.float32)
+    """Maps of a run in float64 would take twice the place."""
+    return tensor.numpy().astype(np.float32, copy=False)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MOST_TOKENS = 512
-"""Tokens of a row, padding included: a layer of 12 heads then has 12.6 MB of weights in float32, four times as many have 201."""
+"""Tokens of a row, padding included: a layer of 12 heads then has 12.6 MB of weights in float32."""
 
 
 def attentions(
@@ -34,8 +34,7 @@ def attentions(
 
     Parameters
     ----------
-    reduce : from a batch, the layer (0 … n - 1) and its weights (batch, heads, from, to) to what is kept of them. What it keeps
-        must be a copy.
+    reduce : from a batch, the layer (0 … n - 1) and its weights (batch, heads, from, to) to what is kept of them.
 
     Raises
     ------
