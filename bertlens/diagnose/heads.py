@@ -120,3 +120,10 @@ def attention_of_texts(
 def longest_row(checkpoint: Checkpoint) -> int:
     """Tokens to which a text is cut here: the model's own limit, or what attention can be shown of."""
     return min(checkpoint.max_length, MOST_TOKENS)
+
+
+def fitted(checkpoint: Checkpoint, condition: Condition) -> Condition:
+    """The condition with texts cut to what attention can be shown of, where the model takes more and nobody said otherwise."""
+    if condition.max_length == "model" and longest_row(checkpoint) < checkpoint.max_length:
+        return condition.replace(max_length=longest_row(checkpoint))
+    return condition

@@ -1,0 +1,195 @@
+"""Attention: pictures of heads: all of them by a measure, one as a map of tokens, one token's row, and two on one range."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.colors import sample_colorscale
+from plotly.subplots import make_subplots
+
+from bertlens.judge.attention import VIEWS, Attention
+from bertlens.show.figures import SCALE, laid_out, literal
+from bertlens.show.layers import BLUE, GREEN, ORANGE, banded
+
+TITLES = {
+    "entropy": "entropy, nats",
+    "to_cls": "share to [CLS]",
+    "to_sep": "share to [SEP]",
+    "to_padding": "share to padding",
+    "to_self": "share to itself",
+    "to_previous": "share to the previous",
+    "to_next": "share to the next",
+    "distance": "mean distance, tokens",
+}
+"""What stands at a scale for a measure of `bertlens.read.attention.MEASURES`."""
+
+ROOT = [[stop**2, colour] for stop, colour in zip(np.linspace(0, 1, 17), sample_colorscale(SCALE, 17), strict=True)]
+"""Colours by the square root of a weight: among 512 tokens an even share is 0.002, and must not look like 0."""
+
+RESTS = {"to_cls": (BLUE, "circle", "solid"), "to_sep": (ORANGE, "square", "dash"), "to_padding": (GREEN, "diamond", "dot")}
+FRAME = {"color": "#D55E00", "width": 3}
+BARE = {"showgrid": False, "zeroline": False}
+TALLEST = 900
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One map: its title, its weights (rows, columns), and what stands at both axes."""
+
+    title: str
+    values: np.ndarray
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+
+
+def panel(found: Attention, layer: int, head: int | str, title: str = "") -> Panel:
+    """The map of a head, or of a key of `VIEWS`."""
+    return Panel(title or name_of(layer, head), found.map(layer, head), numbered(found.tokens), numbered(found.columns))
+
+
+def name_of(layer: int, head: int | str) -> str:
+    """What a map shows, in words."""
+    if head == "all":
+        return VIEWS["all"]
+    return f"{VIEWS[head]}, layer {layer}" if isinstance(head, str) else f"layer {layer}, head {head}"
+
+
+def numbered(tokens: Sequence[str]) -> tuple[str, ...]:
+    """Tokens with their places, so that two of a kind stay apart; a click gives the place back."""
+    return tuple(f"{at} {literal(token)}" for at, token in enumerate(tokens))
+
+
+def overviews(sides: Mapping[str, np.ndarray], measure: str, chosen: tuple[int, int] | None = None) -> go.Figure:
+    """A measure of every head: layers down, heads across; several sides stand beside each other on one range.
+
+    Parameters
+    ----------
+    sides : title -> (layers, heads).
+    chosen : the layer and head that are framed, from 1.
+    """
+    figure = make_subplots(cols=len(sides), horizontal_spacing=0.08, subplot_titles=[literal(title) for title in sides])
+    for column, values in enumerate(sides.values(), start=1):
+        layers, heads = values.shape
+        cells = go.Heatmap(
+            z=values,
+            x=list(range(1, heads + 1)),
+            y=list(range(1, layers + 1)),
+            hovertemplate=f"layer %{{y}}, head %{{x}}: %{{z:.3g}}<extra>{TITLES[measure]}</extra>",
+            coloraxis="coloraxis",
+            xgap=1,
+            ygap=1,
+        )
+        figure.add_trace(cells, row=1, col=column)
+        if chosen is not None:
+            layer, head = chosen
+            corners = {"x0": head - 0.5, "x1": head + 0.5, "y0": layer - 0.5, "y1": layer + 0.5}
+            figure.add_shape(type="rect", **corners, line=FRAME, row=1, col=column)
+    tallest = max(len(values) for values in sides.values())
+    figure.update_layout(coloraxis=_scale(list(sides.values()), TITLES[measure], SCALE))
+    figure.update_xaxes(title="head", dtick=1 if max(values.shape[1] for values in sides.values()) <= 16 else 4, **BARE)
+    figure.update_yaxes(title="layer", dtick=1 if tallest <= 16 else 4, autorange="reversed", **BARE)
+    figure.update_yaxes(title="", col=2)
+    return laid_out(figure, 130 + 24 * max(tallest, 6))
+
+
+def maps(panels: Sequence[Panel], chosen: int | None = None) -> go.Figure:
+    """Who looks at whom: rows are from, columns to; several maps stand beside each other on one range.
+
+    Parameters
+    ----------
+    chosen : the token whose row is framed.
+    """
+    figure = make_subplots(cols=len(panels), horizontal_spacing=0.12, subplot_titles=[literal(one.title) for one in panels])
+    for column, one in enumerate(panels, start=1):
+        cells = go.Heatmap(
+            z=one.values.astype(np.float32),
+            x=one.columns,
+            y=one.rows,
+            hovertemplate="%{y} → %{x}: %{z:.4f}<extra></extra>",
+            coloraxis="coloraxis",
+        )
+        figure.add_trace(cells, row=1, col=column)
+        if chosen is not None and len(one.rows) > 1:
+            place = {"x0": -0.5, "x1": len(one.columns) - 0.5, "y0": chosen - 0.5, "y1": chosen + 0.5}
+            figure.add_shape(type="rect", **place, line={**FRAME, "width": 1.5}, row=1, col=column)
+    figure.update_layout(coloraxis=_scale([one.values for one in panels], "weight", ROOT))
+    figure.update_xaxes(type="category", title="to", tickangle=-60, nticks=60 // len(panels), **BARE)
+    figure.update_yaxes(type="category", title="from", autorange="reversed", nticks=60, **BARE)
+    figure.update_yaxes(title="", col=2)
+    return laid_out(figure, min(TALLEST, 200 + 22 * max(len(one.rows) for one in panels)))
+
+
+def row(one: Panel, token: int) -> go.Figure:
+    """One token: what it looks at, and who looks at it, as bars on one range."""
+    name = one.rows[token].partition(" ")[2]
+    titles = [f"what {token} “{name}” looks at", f"who looks at {token} “{name}”"]
+    figure = make_subplots(rows=2, shared_xaxes=True, shared_yaxes="all", vertical_spacing=0.14, subplot_titles=titles)
+    sides = ((one.columns, one.values[token], BLUE), (one.rows, one.values[:, token], ORANGE))
+    for at, (names, values, colour) in enumerate(sides, start=1):
+        hover = "%{x}: %{y:.4f}<extra></extra>"
+        figure.add_trace(
+            go.Bar(x=names, y=values, marker={"color": colour}, hovertemplate=hover, showlegend=False), row=at, col=1
+        )
+    figure.update_xaxes(type="category", tickangle=-60, nticks=60)
+    figure.update_yaxes(title="weight", rangemode="tozero")
+    figure.update_layout(bargap=0.15)
+    return laid_out(figure, 460)
+
+
+def resting(found: Attention) -> go.Figure:
+    """The share of [CLS], [SEP] and padding in every layer: the mean of its heads, from the smallest to the largest head."""
+    figure, labels = go.Figure(), [str(layer) for layer in range(1, found.layers + 1)]
+    for measure, look in RESTS.items():
+        if measure == "to_padding" and not found.read.padding:
+            continue
+        values = found.read.measures[measure]
+        banded(figure, labels, (values.mean(1), values.min(1), values.max(1)), TITLES[measure].removeprefix("share "), look)
+    figure.update_xaxes(type="category", title="layer")
+    figure.update_yaxes(title="share of the attention", rangemode="tozero")
+    return laid_out(figure, 130 + 24 * max(found.layers, 6))
+
+
+def resting_frame(found: Attention) -> pd.DataFrame:
+    """One line per layer and place: mean, smallest and largest share of its heads."""
+    lines = [
+        {"layer": layer + 1, "to": measure.removeprefix("to_")}
+        | {"mean": float(heads.mean()), "smallest": float(heads.min()), "largest": float(heads.max())}
+        for measure in RESTS
+        for layer, heads in enumerate(found.read.measures[measure])
+    ]
+    return pd.DataFrame(lines)
+
+
+def map_frame(panels: Sequence[Panel]) -> pd.DataFrame:
+    """A line per token that looks, a column per token that is looked at; several maps below each other."""
+    frames = []
+    for one in panels:
+        frame = pd.DataFrame(one.values, columns=list(one.columns))
+        frame.insert(0, "from", list(one.rows))
+        frame.insert(0, "map", one.title)
+        frames.append(frame)
+    return pd.concat(frames, ignore_index=True)
+
+
+def row_frame(one: Panel, token: int) -> pd.DataFrame:
+    """A line per token: how much the chosen one looks at it, and it at the chosen one."""
+    count = len(one.columns) - len(one.rows)
+    back = [*one.values[:, token].tolist(), *[np.nan] * count]  # padding is looked at, but what it looks at nobody reads
+    return pd.DataFrame({"token": one.columns, "looked at": one.values[token], "looks": back})
+
+
+def beside_frame(sides: Mapping[str, Attention], measure: str) -> pd.DataFrame:
+    """One line per layer and head, a column per side."""
+    frames = [found.to_frame()[["layer", "head", measure]].rename(columns={measure: title}) for title, found in sides.items()]
+    return frames[0].merge(frames[1], on=["layer", "head"])
+
+
+def _scale(values: Sequence[np.ndarray], title: str, colours: object) -> dict[str, object]:
+    """One range from zero for everything that is compared."""
+    largest = max((float(np.nanmax(each, initial=0.0)) for each in values), default=0.0)
+    bar = {"title": {"text": title, "side": "right"}, "thickness": 12}
+    return {"colorscale": colours, "cmin": 0.0, "cmax": largest or 1.0, "colorbar": bar}
