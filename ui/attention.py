@@ -157,8 +157,8 @@ def padding(given: Page, found: Attention) -> int | None:
     look = questions.attention_to_padding(given, found.text, width)
     st.markdown(blocks.plain(look.sentence))
     st.caption(
-        "The softmax gives a masked position exactly 0. Without the mask padding is read as if it were text, and what the tokens "
-        "of the text become changes with the length of the row."
+        "The softmax gives a masked position exactly 0. Without the mask padding is read as if it were text, and what the "
+        "tokens of the text become changes with the length of the row."
     )
     sides = {"mask on": look.masked, "mask off": look.unmasked}
     shares = {title: side.read.measures["to_padding"] for title, side in sides.items()}

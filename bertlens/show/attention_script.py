@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bertlens.read.attention import IDENTITY
 from bertlens.run.texts import Texts
+from bertlens.show.passes import call
 from bertlens.show.script import imports, loaded, named
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def tell(name, values):
 
 TOLD = """\
 # one text, at the length that it is padded to beside the others: what stands in other rows is of no account
-batch = tokenizer($batch)
+$batch
 row = {name: x[text : text + 1] for name, x in batch.items()}
 real = row["attention_mask"][0].bool()
 weights, measures = attend(row, real)
@@ -88,8 +89,7 @@ tell(f"to {token}", shown[:, token])
 PADDED = """\
 
 # the text alone in a padded row, with the mask and without it
-one = texts[text : text + 1]
-row = tokenizer($padded)
+$row
 real = row["attention_mask"][0].bool()
 for mask in ("on", "off"):
     if mask == "off":
@@ -122,11 +122,9 @@ def attention_script(
     token : whose column is printed as well.
     padding : length of the padded row; None leaves it out.
     """
-    cut = f"truncation=True, max_length={max_length}"
-    segments = "" if architecture.segments else ", return_token_type_ids=False"
-    tensors = 'return_tensors="pt"'
-    longest = f"texts, padding=True, {cut}{segments}, {tensors}"
-    values = {"batch": longest, "identity": IDENTITY, "rest": 1 - IDENTITY}
+    options = [*([] if architecture.segments else ["return_token_type_ids=False"]), 'return_tensors="pt"']
+    batch = call("batch = tokenizer", ["texts", "padding=True", "truncation=True", f"max_length={max_length}", *options])
+    values = {"batch": "\n".join(batch), "identity": IDENTITY, "rest": 1 - IDENTITY}
     parts = [
         '"""Which token looks at which, and does anybody look at padding?"""\n',
         *imports(checkpoint),
@@ -141,5 +139,5 @@ def attention_script(
     code = "\n".join(parts)
     if padding is None:
         return code
-    padded = f'one, padding="max_length", truncation=True, max_length={padding}{segments}, {tensors}'
-    return code + Template(PADDED).substitute(padded=padded)
+    row = ["texts[text : text + 1]", 'padding="max_length"', "truncation=True", f"max_length={padding}", *options]
+    return code + Template(PADDED).substitute(row="\n".join(call("row = tokenizer", row)))
