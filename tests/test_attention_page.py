@@ -61,7 +61,7 @@ def test_the_page_says_what_the_core_says(page: AppTest, minilm: Checkpoint) -> 
     assert bertlens.attention_of_texts(minilm, TEXTS.split("\n")).sentence in told
     compared = bertlens.compare(minilm, TEXTS.split("\n")[:1], reference="attention=sdpa", candidate="attention=eager")
     assert compared.verdict == "rounding" and compared.sentence in boxes
-    assert len(page.get("plotly_chart")) == 7
+    assert len(page.get("plotly_chart")) == 10
 
 
 def test_another_view_runs_nothing_again(page: AppTest, passes: list[int]) -> None:
@@ -91,7 +91,7 @@ def test_a_link_opens_the_view_that_it_names() -> None:
     assert page.selectbox(key="edit_layer").value == "3" and page.selectbox(key="edit_head").value == "5"
     assert page.selectbox(key="edit_token").value == "2" and page.number_input(key="edit_padded").value == 40
     captions = " ".join(caption.value for caption in page.caption).replace("\\", "")
-    assert "layer 3, head 5: rows are the tokens that look" in captions
+    assert "Layer 3, head 5: rows are the tokens that look" in captions
     assert "nobody looks at the" in captions and "Faulty: text 1 gives" in captions
     assert "Between the same two tokens their weights differ by at most 0." in captions
     assert "text, layer, head, token = 1, 3, 5, 2" in page.code[-1].value

@@ -115,7 +115,7 @@ def test_every_family_prints_the_numbers_of_the_page(load: Load, name: str, text
 @pytest.mark.parametrize("head", ["mean", "all", 4])
 def test_other_views_and_nasty_texts(load: Load, head: int | str) -> None:
     for text in (1, 4, 9):
-        view = {"text": text, "layer": 1, "head": head}
+        view: dict[str, Any] = {"text": text, "layer": 1, "head": head}
         assert same(printed(written(load("bert"), NASTY, **view)), expected(load("bert"), NASTY, **view))
 
 

@@ -13,8 +13,6 @@ from ui.conditions import SIDES, presets
 from ui.frame import Page
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from bertlens.judge.attention import Attention
     from bertlens.show.attention import Panel
 
@@ -92,7 +90,7 @@ def overview(found: Attention, measure: str, layer: int, head: int | str) -> Non
         )
         st.caption(words)
         chosen = (layer, head) if isinstance(head, int) else None
-        picture = pictures.overviews({"": found.read.measures[measure]}, measure, chosen)
+        picture = pictures.overview(found.read.measures[measure], measure, chosen)
         blocks.figure(picture, OVERVIEW, found.to_frame(), words=words, document=found, on_click=_pick_head)
     with right:
         words = "Where the attention of each layer rests: lines are means of its heads, bands from the smallest to the largest."
@@ -112,7 +110,7 @@ def one_map(given: Page, found: Attention, condition: Condition, layer: int, hea
         f"square root of the weight.{_rollout(head)}"
     )
     st.caption(f"{words} Click a cell to take the token of its row below.")
-    picture, frame = pictures.maps([shown], token), pictures.map_frame([shown])
+    picture, frame = pictures.token_map(shown, token), pictures.map_frame(shown)
     blocks.figure(picture, MAP, frame, words=words, tabled=len(found.tokens) <= TABLED, on_click=_pick_token)
     words = f"What token {shown.rows[token]} looks at, and which tokens look at it, in {shown.title}."
     blocks.figure(pictures.row(shown, token), ROW, pictures.row_frame(shown, token), words=words)
@@ -142,7 +140,6 @@ def _token(found: Attention) -> int:
 
 def padding(given: Page, found: Attention) -> int | None:
     """The text in a padded row, with the mask and without it; the length of the row, None where no padding fits."""
-    from bertlens.show import attention as pictures
 
     st.subheader("Does anybody look at padding?", anchor="padding")
     length, most = len(found.tokens), questions.longest(given)
@@ -161,8 +158,7 @@ def padding(given: Page, found: Attention) -> int | None:
         "tokens of the text become changes with the length of the row."
     )
     sides = {"mask on": look.masked, "mask off": look.unmasked}
-    shares = {title: side.read.measures["to_padding"] for title, side in sides.items()}
-    blocks.figure(pictures.overviews(shares, "to_padding"), "bertlens-padding", look.to_frame(), words=look.sentence)
+    _heads_beside(sides, "to_padding", None, "bertlens-padding")
     return width
 
 
@@ -174,33 +170,56 @@ def beside(given: Page, found: Attention, condition: Condition, measure: str, la
     if kind == "text":
         count = len(given.texts)
         other = _number("The other text", "other", count - 1, (found.text + 1) % count)
-        chosen, conditions = {f"text {found.text}": found}, [condition, condition]
-        chosen[f"and text {other}"] = questions.attentions(given, (other, condition))[0]
+        chosen, conditions = {f"Text {found.text}": found}, [condition, condition]
+        chosen[f"Beside it: text {other}"] = questions.attentions(given, (other, condition))[0]
     else:
         presets(given.checkpoint().max_length)
         conditions = [Condition.parse(address.value(side)) for side in SIDES]
-        titles = [f"{side}: {how.words}" for side, how in zip(SIDES, conditions, strict=True)]
+        titles = [f"{side.capitalize()}: {how.words}" for side, how in zip(SIDES, conditions, strict=True)]
         pair = questions.attentions(given, *((found.text, how) for how in conditions))
         chosen = dict(zip(titles, pair, strict=True))
-    for title, one in chosen.items():
-        st.caption(blocks.plain(f"{title}. {one.sentence}"))
     whole = zip(chosen.items(), conditions, strict=True)
-    _drawn({title: _with_layer(given, one, how, layer, head) for (title, one), how in whole}, measure, layer, head)
+    sides = {title: _with_layer(given, one, how, layer, head) for (title, one), how in whole}
+    st.caption(
+        f"{MEASURES[measure]} of every head; below it the map: {_map_name(layer, head)}. Both sides share their colours."
+    )
+    _heads_beside(sides, measure, (layer, head) if isinstance(head, int) else None, "bertlens-beside")
+    _maps_beside(sides, layer, head)
 
 
-def _drawn(sides: dict[str, Attention], measure: str, layer: int, head: int | str) -> None:
+def _map_name(layer: int, head: int | str) -> str:
+    from bertlens.show.attention import name_of
+
+    return name_of(layer, head)
+
+
+def _heads_beside(sides: dict[str, Attention], measure: str, chosen: tuple[int, int] | None, name: str) -> None:
+    """The measure of every head of both sides, on one range."""
+    from bertlens.show import attention as pictures
+
+    values = {title: side.read.measures[measure] for title, side in sides.items()}
+    largest = pictures.largest_of(*values.values())
+    for number, (column, title) in enumerate(zip(st.columns(2, gap="medium"), sides, strict=True), start=1):
+        with column:
+            st.markdown(f"**{blocks.plain(title)}**")
+            st.caption(blocks.plain(sides[title].sentence))
+            picture = pictures.overview(values[title], measure, chosen, largest)
+            words = f"{MEASURES[measure]} of every head, {title}. {sides[title].sentence}"
+            blocks.figure(picture, f"{name}-{number}", sides[title].to_frame(), words=words)
+
+
+def _maps_beside(sides: dict[str, Attention], layer: int, head: int | str) -> None:
+    """One head of both sides as maps, on one range."""
     from bertlens.show import attention as pictures
 
     shown = [pictures.panel(side, layer, head, title) for title, side in sides.items()]
-    values: dict[str, np.ndarray] = {title: side.read.measures[measure] for title, side in sides.items()}
-    words = f"{MEASURES[measure]} of every head, on one range."
-    chosen = (layer, head) if isinstance(head, int) else None
-    frame = pictures.beside_frame(sides, measure)
-    blocks.figure(pictures.overviews(values, measure, chosen), "bertlens-beside", frame, words=words)
-    words = f"{pictures.name_of(layer, head).capitalize()} of both, on one range. {_apart(shown)}"
-    st.caption(words)
-    tabled = max(len(one.rows) for one in shown) <= TABLED
-    blocks.figure(pictures.maps(shown), "bertlens-beside-maps", pictures.map_frame(shown), words=words, tabled=tabled)
+    largest = pictures.largest_of(*(one.values for one in shown))
+    st.caption(_apart(shown))
+    for number, (column, one) in enumerate(zip(st.columns(2, gap="medium"), shown, strict=True), start=1):
+        with column:
+            words = f"{_map_name(layer, head)}, {one.title}: rows look, columns are looked at."
+            picture, frame = pictures.token_map(one, largest=largest), pictures.map_frame(one)
+            blocks.figure(picture, f"bertlens-map-{number}", frame, words=words, tabled=len(one.rows) <= TABLED)
 
 
 def _apart(shown: list[Panel]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,10 +52,11 @@ def panel(found: Attention, layer: int, head: int | str, title: str = "") -> Pan
 
 
 def name_of(layer: int, head: int | str) -> str:
-    """What a map shows, in words."""
-    if head == "all":
-        return VIEWS["all"]
-    return f"{VIEWS[head]}, layer {layer}" if isinstance(head, str) else f"layer {layer}, head {head}"
+    """What a map shows, in words, as a sentence begins."""
+    if isinstance(head, int):
+        return f"Layer {layer}, head {head}"
+    words = f"{VIEWS[head][0].upper()}{VIEWS[head][1:]}"
+    return words if head == "all" else f"{words}, layer {layer}"
 
 
 def numbered(tokens: Sequence[str]) -> tuple[str, ...]:
@@ -63,64 +64,57 @@ def numbered(tokens: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"{at} {literal(token)}" for at, token in enumerate(tokens))
 
 
-def overviews(sides: Mapping[str, np.ndarray], measure: str, chosen: tuple[int, int] | None = None) -> go.Figure:
-    """A measure of every head: layers down, heads across; several sides stand beside each other on one range.
+def overview(values: np.ndarray, measure: str, chosen: tuple[int, int] | None = None, largest: float = 0.0) -> go.Figure:
+    """A measure of every head: layers down, heads across.
 
     Parameters
     ----------
-    sides : title -> (layers, heads).
+    values : (layers, heads).
     chosen : the layer and head that are framed, from 1.
+    largest : where colours end, so that two pictures have one range; 0 for the largest of these values.
     """
-    figure = make_subplots(cols=len(sides), horizontal_spacing=0.08, subplot_titles=[literal(title) for title in sides])
-    for column, values in enumerate(sides.values(), start=1):
-        layers, heads = values.shape
-        cells = go.Heatmap(
-            z=values,
-            x=list(range(1, heads + 1)),
-            y=list(range(1, layers + 1)),
-            hovertemplate=f"layer %{{y}}, head %{{x}}: %{{z:.3g}}<extra>{TITLES[measure]}</extra>",
-            coloraxis="coloraxis",
-            xgap=1,
-            ygap=1,
-        )
-        figure.add_trace(cells, row=1, col=column)
-        if chosen is not None:
-            layer, head = chosen
-            corners = {"x0": head - 0.5, "x1": head + 0.5, "y0": layer - 0.5, "y1": layer + 0.5}
-            figure.add_shape(type="rect", **corners, line=FRAME, row=1, col=column)
-    tallest = max(len(values) for values in sides.values())
-    figure.update_layout(coloraxis=_scale(list(sides.values()), TITLES[measure], SCALE))
-    figure.update_xaxes(title="head", dtick=1 if max(values.shape[1] for values in sides.values()) <= 16 else 4, **BARE)
-    figure.update_yaxes(title="layer", dtick=1 if tallest <= 16 else 4, autorange="reversed", **BARE)
-    figure.update_yaxes(title="", col=2)
-    return laid_out(figure, 130 + 24 * max(tallest, 6))
+    layers, heads = values.shape
+    cells = go.Heatmap(
+        z=values,
+        x=list(range(1, heads + 1)),
+        y=list(range(1, layers + 1)),
+        hovertemplate=f"layer %{{y}}, head %{{x}}: %{{z:.3g}}<extra>{TITLES[measure]}</extra>",
+        **_colours(SCALE, TITLES[measure], largest or largest_of(values)),
+        xgap=1,
+        ygap=1,
+    )
+    figure = go.Figure(cells)
+    if chosen is not None:
+        layer, head = chosen
+        corners = {"x0": head - 0.5, "x1": head + 0.5, "y0": layer - 0.5, "y1": layer + 0.5}
+        figure.add_shape(type="rect", **corners, line=FRAME)
+    figure.update_xaxes(title="head", dtick=1 if heads <= 16 else 4, **BARE)
+    figure.update_yaxes(title="layer", dtick=1 if layers <= 16 else 4, autorange="reversed", **BARE)
+    return laid_out(figure, 130 + 24 * max(layers, 6))
 
 
-def maps(panels: Sequence[Panel], chosen: int | None = None) -> go.Figure:
-    """Who looks at whom: rows are from, columns to; several maps stand beside each other on one range.
+def token_map(one: Panel, chosen: int | None = None, largest: float = 0.0) -> go.Figure:
+    """Who looks at whom: rows are from, columns to.
 
     Parameters
     ----------
     chosen : the token whose row is framed.
+    largest : where colours end, so that two pictures have one range; 0 for the largest of these weights.
     """
-    figure = make_subplots(cols=len(panels), horizontal_spacing=0.12, subplot_titles=[literal(one.title) for one in panels])
-    for column, one in enumerate(panels, start=1):
-        cells = go.Heatmap(
-            z=one.values.astype(np.float32),
-            x=one.columns,
-            y=one.rows,
-            hovertemplate="%{y} → %{x}: %{z:.4f}<extra></extra>",
-            coloraxis="coloraxis",
-        )
-        figure.add_trace(cells, row=1, col=column)
-        if chosen is not None and len(one.rows) > 1:
-            place = {"x0": -0.5, "x1": len(one.columns) - 0.5, "y0": chosen - 0.5, "y1": chosen + 0.5}
-            figure.add_shape(type="rect", **place, line={**FRAME, "width": 1.5}, row=1, col=column)
-    figure.update_layout(coloraxis=_scale([one.values for one in panels], "weight", ROOT))
-    figure.update_xaxes(type="category", title="to", tickangle=-60, nticks=60 // len(panels), **BARE)
-    figure.update_yaxes(type="category", title="from", autorange="reversed", nticks=60, **BARE)
-    figure.update_yaxes(title="", col=2)
-    return laid_out(figure, min(TALLEST, 200 + 22 * max(len(one.rows) for one in panels)))
+    cells = go.Heatmap(
+        z=one.values.astype(np.float32),
+        x=one.columns,
+        y=one.rows,
+        hovertemplate="%{y} → %{x}: %{z:.4f}<extra></extra>",
+        **_colours(ROOT, "weight", largest or largest_of(one.values)),
+    )
+    figure = go.Figure(cells)
+    if chosen is not None and len(one.rows) > 1:
+        place = {"x0": -0.5, "x1": len(one.columns) - 0.5, "y0": chosen - 0.5, "y1": chosen + 0.5}
+        figure.add_shape(type="rect", **place, line={**FRAME, "width": 1.5})
+    figure.update_xaxes(type="category", title="to", tickangle=-60, **BARE)
+    figure.update_yaxes(type="category", title="from", autorange="reversed", **BARE)
+    return laid_out(figure, min(TALLEST, 200 + 22 * len(one.rows)))
 
 
 def row(one: Panel, token: int) -> go.Figure:
@@ -134,7 +128,7 @@ def row(one: Panel, token: int) -> go.Figure:
         figure.add_trace(
             go.Bar(x=names, y=values, marker={"color": colour}, hovertemplate=hover, showlegend=False), row=at, col=1
         )
-    figure.update_xaxes(type="category", tickangle=-60, nticks=60)
+    figure.update_xaxes(type="category", tickangle=-60)
     figure.update_yaxes(title="weight", rangemode="tozero")
     figure.update_layout(bargap=0.15)
     return laid_out(figure, 460)
@@ -164,15 +158,11 @@ def resting_frame(found: Attention) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def map_frame(panels: Sequence[Panel]) -> pd.DataFrame:
-    """A line per token that looks, a column per token that is looked at; several maps below each other."""
-    frames = []
-    for one in panels:
-        frame = pd.DataFrame(one.values, columns=list(one.columns))
-        frame.insert(0, "from", list(one.rows))
-        frame.insert(0, "map", one.title)
-        frames.append(frame)
-    return pd.concat(frames, ignore_index=True)
+def map_frame(one: Panel) -> pd.DataFrame:
+    """A line per token that looks, a column per token that is looked at."""
+    frame = pd.DataFrame(one.values, columns=list(one.columns))
+    frame.insert(0, "from", list(one.rows))
+    return frame
 
 
 def row_frame(one: Panel, token: int) -> pd.DataFrame:
@@ -182,14 +172,11 @@ def row_frame(one: Panel, token: int) -> pd.DataFrame:
     return pd.DataFrame({"token": one.columns, "looked at": one.values[token], "looks": back})
 
 
-def beside_frame(sides: Mapping[str, Attention], measure: str) -> pd.DataFrame:
-    """One line per layer and head, a column per side."""
-    frames = [found.to_frame()[["layer", "head", measure]].rename(columns={measure: title}) for title, found in sides.items()]
-    return frames[0].merge(frames[1], on=["layer", "head"])
+def largest_of(*values: np.ndarray) -> float:
+    """Where the colours of pictures on one range end; 1 where there is nothing but 0."""
+    return max(float(np.nanmax(each, initial=0.0)) for each in values) or 1.0
 
 
-def _scale(values: Sequence[np.ndarray], title: str, colours: object) -> dict[str, object]:
-    """One range from zero for everything that is compared."""
-    largest = max((float(np.nanmax(each, initial=0.0)) for each in values), default=0.0)
+def _colours(scale: object, title: str, largest: float) -> dict[str, object]:
     bar = {"title": {"text": title, "side": "right"}, "thickness": 12}
-    return {"colorscale": colours, "cmin": 0.0, "cmax": largest or 1.0, "colorbar": bar}
+    return {"colorscale": scale, "zmin": 0.0, "zmax": largest, "colorbar": bar}
