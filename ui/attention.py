@@ -109,11 +109,13 @@ def one_map(given: Page, found: Attention, condition: Condition, layer: int, hea
         f"{shown.title}: rows are the tokens that look, columns what they look at, and each row sums to 1. Colours follow the "
         f"square root of the weight.{_rollout(head)}"
     )
-    st.caption(f"{words} Click a cell to take the token of its row below.")
+    small = shown.values.size <= pictures.CLICKABLE
+    st.caption(f"{words} Click {'a cell' if small else 'the diagonal'} to take the token of its row below.")
     picture, frame = pictures.token_map(shown, token), pictures.map_frame(shown)
     blocks.figure(picture, MAP, frame, words=words, tabled=len(found.tokens) <= TABLED, on_click=_pick_token)
     words = f"What token {shown.rows[token]} looks at, and which tokens look at it, in {shown.title}."
-    blocks.figure(pictures.row(shown, token), ROW, pictures.row_frame(shown, token), words=words)
+    st.caption("Click a bar to take its token.")
+    blocks.figure(pictures.row(shown, token), ROW, pictures.row_frame(shown, token), words=words, on_click=_pick_bar)
     return token
 
 
@@ -277,3 +279,9 @@ def _pick_head() -> None:
 def _pick_token() -> None:
     if point := _point(MAP):
         address.change(token=str(point["y"]).partition(" ")[0])
+
+
+def _pick_bar() -> None:
+    place, _, token = str(_point(ROW).get("x", "")).partition(" ")
+    if place and not token.startswith("padding × "):  # padding is looked at, and has no row of its own
+        address.change(token=place)

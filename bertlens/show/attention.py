@@ -34,6 +34,11 @@ RESTS = {"to_cls": (BLUE, "circle", "solid"), "to_sep": (ORANGE, "square", "dash
 FRAME = {"color": "#D55E00", "width": 3}
 BARE = {"showgrid": False, "zeroline": False}
 TALLEST = 900
+CLICKABLE = 2_500
+"""Cells of a map up to which each can be clicked; of more, those on the diagonal."""
+
+UNSEEN, SEEN = {"marker": {"opacity": 0}}, {"marker": {"opacity": 1}}
+"""How points look whether they are selected or not: what was clicked shows elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -78,18 +83,21 @@ def overview(values: np.ndarray, measure: str, chosen: tuple[int, int] | None = 
         z=values,
         x=list(range(1, heads + 1)),
         y=list(range(1, layers + 1)),
-        hovertemplate=f"layer %{{y}}, head %{{x}}: %{{z:.3g}}<extra>{TITLES[measure]}</extra>",
+        hoverinfo="skip",
         **_colours(SCALE, TITLES[measure], largest or largest_of(values)),
         xgap=1,
         ygap=1,
     )
-    figure = go.Figure(cells)
+    down, across = (places.ravel() + 1 for places in np.indices(values.shape))
+    hover = f"layer %{{y}}, head %{{x}}: %{{customdata:.3g}}<extra>{TITLES[measure]}</extra>"
+    figure = go.Figure([cells, _clicked(across, down, values.ravel(), hover)])
     if chosen is not None:
         layer, head = chosen
         corners = {"x0": head - 0.5, "x1": head + 0.5, "y0": layer - 0.5, "y1": layer + 0.5}
         figure.add_shape(type="rect", **corners, line=FRAME)
-    figure.update_xaxes(title="head", dtick=1 if heads <= 16 else 4, **BARE)
-    figure.update_yaxes(title="layer", dtick=1 if layers <= 16 else 4, autorange="reversed", **BARE)
+    figure.update_xaxes(title="head", dtick=1 if heads <= 16 else 4, range=[0.5, heads + 0.5], **BARE)
+    figure.update_yaxes(title="layer", dtick=1 if layers <= 16 else 4, range=[layers + 0.5, 0.5], **BARE)
+    figure.update_layout(hoverdistance=-1)
     return laid_out(figure, 130 + 24 * max(layers, 6))
 
 
@@ -101,19 +109,24 @@ def token_map(one: Panel, chosen: int | None = None, largest: float = 0.0) -> go
     chosen : the token whose row is framed.
     largest : where colours end, so that two pictures have one range; 0 for the largest of these weights.
     """
+    every, hover = one.values.size <= CLICKABLE, "%{{y}} → %{{x}}: %{{{0}:.4f}}<extra></extra>"
     cells = go.Heatmap(
         z=one.values.astype(np.float32),
         x=one.columns,
         y=one.rows,
-        hovertemplate="%{y} → %{x}: %{z:.4f}<extra></extra>",
+        hoverinfo="skip" if every else None,
+        hovertemplate=None if every else hover.format("z"),
         **_colours(ROOT, "weight", largest or largest_of(one.values)),
     )
-    figure = go.Figure(cells)
+    down, across = np.indices(one.values.shape).reshape(2, -1) if every else [np.arange(len(one.rows))] * 2
+    names = ([one.columns[at] for at in across], [one.rows[at] for at in down])
+    figure = go.Figure([cells, _clicked(*names, one.values[down, across], hover.format("customdata"))])
+    figure.update_layout(hoverdistance=-1 if every else 4)
     if chosen is not None and len(one.rows) > 1:
         place = {"x0": -0.5, "x1": len(one.columns) - 0.5, "y0": chosen - 0.5, "y1": chosen + 0.5}
         figure.add_shape(type="rect", **place, line={**FRAME, "width": 1.5})
-    figure.update_xaxes(type="category", title="to", tickangle=-60, **BARE)
-    figure.update_yaxes(type="category", title="from", autorange="reversed", **BARE)
+    figure.update_xaxes(type="category", title="to", tickangle=-60, range=[-0.5, len(one.columns) - 0.5], **BARE)
+    figure.update_yaxes(type="category", title="from", range=[len(one.rows) - 0.5, -0.5], **BARE)
     return laid_out(figure, min(TALLEST, 200 + 22 * len(one.rows)))
 
 
@@ -124,10 +137,16 @@ def row(one: Panel, token: int) -> go.Figure:
     figure = make_subplots(rows=2, shared_xaxes=True, shared_yaxes="all", vertical_spacing=0.14, subplot_titles=titles)
     sides = ((one.columns, one.values[token], BLUE), (one.rows, one.values[:, token], ORANGE))
     for at, (names, values, colour) in enumerate(sides, start=1):
-        hover = "%{x}: %{y:.4f}<extra></extra>"
-        figure.add_trace(
-            go.Bar(x=names, y=values, marker={"color": colour}, hovertemplate=hover, showlegend=False), row=at, col=1
+        bars = go.Bar(
+            x=names,
+            y=values,
+            marker={"color": colour},
+            selected=SEEN,
+            unselected=SEEN,
+            hovertemplate="%{x}: %{y:.4f}<extra></extra>",
+            showlegend=False,
         )
+        figure.add_trace(bars, row=at, col=1)
     figure.update_xaxes(type="category", tickangle=-60)
     figure.update_yaxes(title="weight", rangemode="tozero")
     figure.update_layout(bargap=0.15)
@@ -170,6 +189,21 @@ def row_frame(one: Panel, token: int) -> pd.DataFrame:
     count = len(one.columns) - len(one.rows)
     back = [*one.values[:, token].tolist(), *[np.nan] * count]  # padding is looked at, but what it looks at nobody reads
     return pd.DataFrame({"token": one.columns, "looked at": one.values[token], "looks": back})
+
+
+def _clicked(x: Sequence[object] | np.ndarray, y: Sequence[object] | np.ndarray, values: np.ndarray, hover: str) -> go.Scatter:
+    """Unseen points over cells: a browser selects points of a scatter, but no cells of a map."""
+    return go.Scatter(
+        x=x,
+        y=y,
+        customdata=values,
+        mode="markers",
+        marker={"opacity": 0, "size": 10},
+        selected=UNSEEN,
+        unselected=UNSEEN,
+        hovertemplate=hover,
+        showlegend=False,
+    )
 
 
 def largest_of(*values: np.ndarray) -> float:
