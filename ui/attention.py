@@ -220,7 +220,7 @@ def _maps_beside(sides: dict[str, Attention], layer: int, head: int | str) -> No
     for number, (column, one) in enumerate(zip(st.columns(2, gap="medium"), shown, strict=True), start=1):
         with column:
             words = f"{_map_name(layer, head)}, {one.title}: rows look, columns are looked at."
-            picture, frame = pictures.token_map(one, largest=largest), pictures.map_frame(one)
+            picture, frame = pictures.token_map(one, largest=largest, tallest=pictures.HALF), pictures.map_frame(one)
             blocks.figure(picture, f"bertlens-map-{number}", frame, words=words, tabled=len(one.rows) <= TABLED)
 
 

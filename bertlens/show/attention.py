@@ -33,7 +33,9 @@ ROOT = [[stop**2, colour] for stop, colour in zip(np.linspace(0, 1, 17), sample_
 RESTS = {"to_cls": (BLUE, "circle", "solid"), "to_sep": (ORANGE, "square", "dash"), "to_padding": (GREEN, "diamond", "dot")}
 FRAME = {"color": "#D55E00", "width": 3}
 BARE = {"showgrid": False, "zeroline": False}
-TALLEST = 900
+TALLEST, HALF = 900, 560
+"""Pixels that a map is high at most, over the whole width of a page and over half of it."""
+
 CLICKABLE = 2_500
 """Cells of a map up to which each can be clicked; of more, those on the diagonal."""
 
@@ -101,13 +103,14 @@ def overview(values: np.ndarray, measure: str, chosen: tuple[int, int] | None = 
     return laid_out(figure, 130 + 24 * max(layers, 6))
 
 
-def token_map(one: Panel, chosen: int | None = None, largest: float = 0.0) -> go.Figure:
+def token_map(one: Panel, chosen: int | None = None, largest: float = 0.0, tallest: int = TALLEST) -> go.Figure:
     """Who looks at whom: rows are from, columns to.
 
     Parameters
     ----------
     chosen : the token whose row is framed.
     largest : where colours end, so that two pictures have one range; 0 for the largest of these weights.
+    tallest : height in pixels at most.
     """
     every, hover = one.values.size <= CLICKABLE, "%{{y}} → %{{x}}: %{{{0}:.4f}}<extra></extra>"
     cells = go.Heatmap(
@@ -127,7 +130,7 @@ def token_map(one: Panel, chosen: int | None = None, largest: float = 0.0) -> go
         figure.add_shape(type="rect", **place, line={**FRAME, "width": 1.5})
     figure.update_xaxes(type="category", title="to", tickangle=-60, range=[-0.5, len(one.columns) - 0.5], **BARE)
     figure.update_yaxes(type="category", title="from", range=[len(one.rows) - 0.5, -0.5], **BARE)
-    return laid_out(figure, min(TALLEST, 200 + 22 * len(one.rows)))
+    return laid_out(figure, min(tallest, 200 + 22 * len(one.rows)))
 
 
 def row(one: Panel, token: int) -> go.Figure:
