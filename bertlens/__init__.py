@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bertlens.diagnose import (
+        attention,
+        attention_of_texts,
+        attention_to_padding,
         capture,
         check,
         compare,
@@ -43,6 +46,9 @@ __all__ = [
     "Checkpoint",
     "Condition",
     "Readout",
+    "attention",
+    "attention_of_texts",
+    "attention_to_padding",
     "capture",
     "check",
     "compare",

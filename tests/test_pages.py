@@ -23,6 +23,7 @@ PAGES = (
     "pages/4_Layers.py",
     "pages/5_Pooling.py",
     "pages/6_Embedding_lookup.py",
+    "pages/8_Attention.py",
 )
 COMPARE = "pages/1_Batch_and_padding.py"
 TEXTS = "A short text.\nA text that is a good deal longer than the first one, and padded less."

@@ -39,6 +39,10 @@ DEFAULTS: dict[str, str] = {
     "edits": "1:zero",
     "moved": "change",
     "near": "cosine",
+    "head": "",
+    "padded": "",
+    "beside": "",
+    "other": "",
 }
 """Every name in a link with its value when it is left out."""
 
