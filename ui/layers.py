@@ -147,7 +147,8 @@ def layer(found: Layers) -> int:
     return int(address.widget(st.selectbox, label, "layer", shown=shown, options=options, format_func=found.labels.__getitem__))
 
 
-def _text_number(count: int) -> int:
+def text_number(count: int) -> int:
+    """The text that is looked at token by token."""
     asked = address.value("text")
     shown = int(asked) if asked.isdecimal() and int(asked) < count else 0
     if count == 1:
@@ -160,7 +161,7 @@ def _text_number(count: int) -> int:
 def one_text(given: Page, measure: str) -> tuple[int, int]:
     """One text token by token, in every state: a map, and the units and the way of one of its tokens; which they are."""
     st.subheader("One text, token by token", anchor="tokens")
-    text = _text_number(len(given.texts))
+    text = text_number(len(given.texts))
     whole = given.texts[text]
     st.caption(blocks.plain((whole if isinstance(whole, str) else " ||| ".join(whole))[:300]))
     found = questions.token_path(given, text, Condition())

@@ -14,6 +14,7 @@ from ui import address, blocks
 from ui import lookup_questions as questions
 from ui.frame import Page
 from ui.lookup import pooling
+from ui.pictures import Point
 
 if TYPE_CHECKING:
     from bertlens.judge.edits import Effect
@@ -132,10 +133,8 @@ def _states(shown: Effect) -> None:
         blocks.figure(pictures.effect_lines(shown, measure), "bertlens-edit-cls", shown.of_cls(), words=said)
 
 
-def _pick_token() -> None:
-    points = st.session_state[f"figure_{MAP}"]["selection"]["points"]
-    if points:
-        address.change(token=str(int(points[0]["x"])))
+def _pick_token(point: Point) -> None:
+    address.change(token=str(int(point["x"])))
 
 
 def _logits(shown: Effect) -> None:

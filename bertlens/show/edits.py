@@ -10,9 +10,9 @@ from bertlens.judge.edits import Effect, Logits, Neighbours
 from bertlens.read.vocabulary import Nearest
 from bertlens.run.texts import Texts
 from bertlens.show.course import labels_of, lines
-from bertlens.show.figures import SCALE, literal
-from bertlens.show.layers import BLUE, ORANGE, framed, laid_out, ticks
-from bertlens.show.token_layers import TOKENS_NAMED
+from bertlens.show.figures import BARE, SCALE, laid_out, literal
+from bertlens.show.layers import BLUE, ORANGE, over_states, ticks
+from bertlens.show.token_layers import TOKENS_NAMED, states_down
 
 TITLES = {
     "change": "change, over the length before",
@@ -46,10 +46,8 @@ def effect_map(found: Effect, measure: str) -> go.Figure:
             colorbar={"title": {"text": TITLES[measure], "side": "right"}, "thickness": 12},
         )
     )
-    figure.update_xaxes(**ticks(tokens, TOKENS_NAMED), title="token (★ edited)", showgrid=False, zeroline=False)
-    states = {"tickvals": list(range(len(found.states))), "ticktext": list(found.labels), "title": "hidden_states[…]"}
-    figure.update_yaxes(**states, showgrid=False, zeroline=False)
-    return framed(figure, 150 + 26 * len(found.states))
+    across = {**ticks(tokens, TOKENS_NAMED), "title": "token (★ edited)", **BARE}
+    return laid_out(figure, 150 + 26 * len(found.states), across, states_down(found.labels))
 
 
 def effect_lines(found: Effect, measure: str) -> go.Figure:
@@ -60,8 +58,7 @@ def effect_lines(found: Effect, measure: str) -> go.Figure:
     names = [f"0 {literal(found.tokens[0])}", f"edited, mean of {edited.sum()}", f"not edited, mean of {(~edited).sum()}"]
     kept = [(part.mean(1), name) for part, name in zip(columns, names, strict=True) if part.shape[1]]
     figure = lines(found.labels, np.stack([part for part, _ in kept], axis=1), [name for _, name in kept])
-    figure.update_yaxes(title=TITLES[measure])
-    return laid_out(figure, found.labels, 380)
+    return over_states(figure, found.labels, 380, TITLES[measure])
 
 
 def neighbours(found: Neighbours, texts: Texts) -> go.Figure:
@@ -89,9 +86,8 @@ def neighbours(found: Neighbours, texts: Texts) -> go.Figure:
         )
     ranks = zip(frame["text"], frame["rank before"], frame["rank after"], strict=True)
     labels = [f"{names[text]} · {before} → {after}" for text, before, after in ranks]
-    figure.update_xaxes(title=f"cosine, {found.pooling}", zeroline=False)
-    figure.update_yaxes(tickvals=rows, ticktext=labels, autorange="reversed", title="")
-    return framed(figure, 120 + 30 * max(len(frame), 2))
+    down = {"tickvals": rows, "ticktext": labels, "autorange": "reversed", "title": ""}
+    return laid_out(figure, 120 + 30 * max(len(frame), 2), {"title": f"cosine, {found.pooling}", "zeroline": False}, down)
 
 
 def logits(found: Logits) -> go.Figure:
@@ -99,9 +95,7 @@ def logits(found: Logits) -> go.Figure:
     labels, figure = [literal(label) for label in found.labels], go.Figure()
     for when, values, colour, shape in (("before", found.before, BLUE, ""), ("after", found.after, ORANGE, "/")):
         figure.add_trace(go.Bar(x=labels, y=values, name=when, marker={"color": colour, "pattern": {"shape": shape}}))
-    figure.update_layout(barmode="group")
-    figure.update_yaxes(title="logit")
-    return framed(figure, 320)
+    return laid_out(figure, 320, y={"title": "logit"}, barmode="group")
 
 
 def nearest(found: Nearest) -> go.Figure:
@@ -129,5 +123,5 @@ def nearest(found: Nearest) -> go.Figure:
         )
         names = {"tickvals": list(range(len(entries))), "ticktext": [literal(entry.token) for entry in entries]}
         figure.update_yaxes(**names, autorange="reversed", **cell)
-    figure.update_xaxes(title=found.measure, range=[min(0.0, *sizes, 0.0), 1.05 * max([*sizes, 1e-9])])
-    return framed(figure, rows * (130 + 22 * most))
+    across = {"title": found.measure, "range": [min(0.0, *sizes, 0.0), 1.05 * max([*sizes, 1e-9])]}
+    return laid_out(figure, rows * (130 + 22 * most), across)

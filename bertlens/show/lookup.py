@@ -8,8 +8,8 @@ import plotly.graph_objects as go
 from bertlens.judge.lookup import Lookup, LookupCost
 from bertlens.judge.positions import WAYS, Padded
 from bertlens.show.course import COLOURS, DASHES, SYMBOLS
-from bertlens.show.figures import SCALE, literal
-from bertlens.show.layers import GREY, framed, ticks
+from bertlens.show.figures import BARE, SCALE, laid_out, literal
+from bertlens.show.layers import GREY, ticks
 from bertlens.show.token_layers import TOKENS_NAMED
 from bertlens.show.values import SCALE as SIGNED
 from bertlens.show.values import bound_of
@@ -33,9 +33,8 @@ def norms(found: Lookup) -> go.Figure:
                 hovertemplate="token %{x} “%{text}”: %{y:.4g}<extra>%{fullData.name}</extra>",
             )
         )
-    figure.update_xaxes(**ticks(tokens, TOKENS_NAMED), title="token", zeroline=False)
-    figure.update_yaxes(title="norm (L2)", rangemode="tozero")
-    return framed(figure, 400)
+    across = {**ticks(tokens, TOKENS_NAMED), "title": "token", "zeroline": False}
+    return laid_out(figure, 400, across, {"title": "norm (L2)", "rangemode": "tozero"})
 
 
 def cosines(found: Lookup) -> go.Figure:
@@ -58,9 +57,7 @@ def cosines(found: Lookup) -> go.Figure:
             colorbar={"title": {"text": "cosine"}, "thickness": 12, "tickvals": [-1, 0, 1]},
         )
     )
-    figure.update_xaxes(**ticks(tokens, TOKENS_NAMED), title="token", showgrid=False, zeroline=False)
-    figure.update_yaxes(tickvals=list(range(len(pairs))), ticktext=pairs, autorange="reversed", showgrid=False, zeroline=False)
-    return framed(figure, 150 + 34 * len(pairs))
+    return laid_out(figure, 150 + 34 * len(pairs), {**ticks(tokens, TOKENS_NAMED), "title": "token", **BARE}, _downwards(pairs))
 
 
 def vectors(found: Lookup, token: int) -> go.Figure:
@@ -83,10 +80,7 @@ def vectors(found: Lookup, token: int) -> go.Figure:
         )
     )
     title = f"unit of token {token} “{literal(found.tokens[token])}”"
-    figure.update_xaxes(title=title, showgrid=False, zeroline=False)
-    names = {"tickvals": list(range(len(rows))), "ticktext": list(rows)}
-    figure.update_yaxes(**names, autorange="reversed", showgrid=False, zeroline=False)
-    return framed(figure, 130 + 30 * len(rows))
+    return laid_out(figure, 130 + 30 * len(rows), {"title": title, **BARE}, _downwards(list(rows)))
 
 
 def positions(found: Padded) -> go.Figure:
@@ -114,9 +108,13 @@ def positions(found: Padded) -> go.Figure:
             colorbar={"title": {"text": "position id"}, "thickness": 12},
         )
     )
-    figure.update_xaxes(title="place in the row (padding in brackets)", showgrid=False, zeroline=False)
-    figure.update_yaxes(tickvals=list(range(len(rows))), ticktext=names, autorange="reversed", showgrid=False, zeroline=False)
-    return framed(figure, 120 + 34 * len(rows))
+    across = {"title": "place in the row (padding in brackets)", **BARE}
+    return laid_out(figure, 120 + 34 * len(rows), across, _downwards(names))
+
+
+def _downwards(names: list[str]) -> dict[str, object]:
+    """An axis with a name for every row, the first on top."""
+    return {"tickvals": list(range(len(names))), "ticktext": names, "autorange": "reversed", **BARE}
 
 
 def cost(found: LookupCost) -> go.Figure:
@@ -135,6 +133,5 @@ def cost(found: LookupCost) -> go.Figure:
         )
     )
     low, high = np.log10(milliseconds.min()) - 0.5, np.log10(milliseconds.max()) + 1.2  # room for the numbers
-    figure.update_xaxes(type="log", title="milliseconds, median", range=[low, high], dtick=1)
-    figure.update_yaxes(autorange="reversed")
-    return framed(figure, 90 + 45 * len(frame))
+    across = {"type": "log", "title": "milliseconds, median", "range": [low, high], "dtick": 1}
+    return laid_out(figure, 90 + 45 * len(frame), across, {"autorange": "reversed"})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import plotly.graph_objects as go
 
@@ -36,7 +38,7 @@ def token_map(found: TokenLayers, measure: str) -> go.Figure:
         )
     )
     across = {**ticks(tokens, TOKENS_NAMED), "title": "token", **BARE}
-    return laid_out(figure, 150 + 26 * len(found.states), across, _states(found))
+    return laid_out(figure, 150 + 26 * len(found.states), across, states_down(found.labels))
 
 
 def unit_map(found: TokenLayers, token: int) -> go.Figure:
@@ -56,7 +58,7 @@ def unit_map(found: TokenLayers, token: int) -> go.Figure:
         )
     )
     across = {"title": f"hidden unit of token {token} “{literal(found.tokens[token])}”", **BARE}
-    return laid_out(figure, 150 + 26 * len(found.states), across, _states(found))
+    return laid_out(figure, 150 + 26 * len(found.states), across, states_down(found.labels))
 
 
 def token_lines(found: TokenLayers, measure: str, tokens: tuple[int, ...]) -> go.Figure:
@@ -66,5 +68,6 @@ def token_lines(found: TokenLayers, measure: str, tokens: tuple[int, ...]) -> go
     return over_states(figure, found.labels, 380, TITLES[measure])
 
 
-def _states(found: TokenLayers) -> dict[str, object]:
-    return {"tickvals": list(range(len(found.states))), "ticktext": list(found.labels), "title": "hidden_states[…]", **BARE}
+def states_down(labels: Sequence[str]) -> dict[str, object]:
+    """The axis of a map whose rows are the states, the embeddings at its foot."""
+    return {"tickvals": list(range(len(labels))), "ticktext": list(labels), "title": "hidden_states[…]", **BARE}
