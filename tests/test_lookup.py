@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
+from transformers import AutoConfig, AutoModel
 
 import bertlens
 from bertlens import diagnose
@@ -15,7 +19,7 @@ from bertlens.run import embedded
 from bertlens.run.checkpoint import Checkpoint
 from bertlens.run.condition import Condition
 from bertlens.run.inputs import prepare
-from tests.conftest import Loaded
+from tests.conftest import Folder, Loaded
 
 TEXTS = ("The river bank was flooded.", "The bank raised its rates again.", "Rain")
 PAIRS = (("Who is it?", "A friend of yours."), ("Yes", "No"), ("One", ""))
@@ -92,6 +96,23 @@ def test_pairs_one_token_and_full_rows(loaded: Loaded, name: str) -> None:
 def test_pairs_are_given_both_segments(loaded: Loaded) -> None:
     segment = bertlens.lookup(loaded("bert"), PAIRS).embedding.part("segment")
     assert segment is not None and set(segment.ids) == {0, 1}
+
+
+def test_families_that_nobody_prepared_for(family_folder: Folder, tmp_path: Path) -> None:
+    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4, "intermediate_size": 64, "vocab_size": 30522}
+    loaded = {}
+    for kind, more in (
+        ("roformer", {"embedding_size": 32}),
+        ("mobilebert", {"embedding_size": 16, "intra_bottleneck_size": 32}),
+    ):
+        folder = Path(shutil.copytree(family_folder("bert"), tmp_path / kind))
+        AutoModel.from_config(AutoConfig.for_model(kind, **sizes, **more)).save_pretrained(folder)
+        loaded[kind] = bertlens.load(str(folder))
+    found = bertlens.lookup(loaded["roformer"], TEXTS)
+    assert found.holds and any("inside the layers" in note for note in found.notes)
+    with pytest.raises(BertlensError, match="parts of 16 and 32 numbers"):
+        bertlens.lookup(loaded["mobilebert"], TEXTS)
+    assert bertlens.edit(loaded["mobilebert"], TEXTS, edits="1:zero").verdict == "different", "edits need no parts"
 
 
 # --- fed back -------------------------------------------------------------------------------------------------------

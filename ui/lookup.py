@@ -96,7 +96,7 @@ def one_token(found: Lookup) -> int:
         address.widget(st.selectbox, "Token", "token", shown=shown, options=options, format_func=names.__getitem__, width=300)
     )
     words = f"Every unit of the vectors that are added for token {names[token]}, of their sum, and of what follows it."
-    st.caption(blocks.plain(words))
+    st.caption(blocks.plain(f"{words} Colours end at the largest unit up to the sum; the pointer shows every value."))
     frame = pd.DataFrame({name: pd.Series(values[token]) for name, values in found.vectors.items()})
     frame.insert(0, "unit", range(len(frame)))
     blocks.figure(pictures.vectors(found, token), "bertlens-lookup-vectors", frame, words=words)

@@ -2,7 +2,7 @@
 
 from bertlens.diagnose.attention import attention, attention_of_texts, attention_to_padding, fitted, longest_row
 from bertlens.diagnose.comparing import compare, index_or_slice, padding_sweep, where_they_part
-from bertlens.diagnose.editing import edit, nearest_entries, token_id
+from bertlens.diagnose.editing import edit, nearest_entries
 from bertlens.diagnose.files import check, check_texts, weight_matrix
 from bertlens.diagnose.lookup import lookup, lookup_cost, own_positions, padded_vectors
 from bertlens.diagnose.states import layers, token_path
@@ -34,7 +34,6 @@ __all__ = [
     "pooling",
     "pooling_costs",
     "shapes",
-    "token_id",
     "token_path",
     "weight_matrix",
     "where_they_part",

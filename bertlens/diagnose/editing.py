@@ -19,7 +19,7 @@ from bertlens.read.pooled import OF_STATES
 from bertlens.read.readout import Readout
 from bertlens.read.survey import same_numbers, state_names, wide
 from bertlens.read.vectors import read_all, vectors_of
-from bertlens.read.vocabulary import Nearest, entry_of, id_of
+from bertlens.read.vocabulary import Nearest, entry_of
 from bertlens.read.vocabulary import nearest_entries as entries_near
 from bertlens.run import edits as changes
 from bertlens.run import embedded
@@ -156,8 +156,3 @@ def nearest_entries(
 ) -> Nearest:
     """The entries of the vocabulary nearest to vectors, name -> (width,), by "cosine" or "dot" product."""
     return entries_near(checkpoint, vectors, k, measure)
-
-
-def token_id(checkpoint: Checkpoint, token: str) -> int:
-    """The id of one entry of the vocabulary, as it is written in edits."""
-    return id_of(checkpoint, token)

@@ -158,10 +158,10 @@ def particulars(found: Embedding) -> tuple[str, ...]:
     """What is particular about the embeddings of a model, as sentences; every one is read off what was found."""
     notes = []
     word, position, segment = (found.part(role) for role in ("word", "position", "segment"))
-    rotary = [line for line in found.elsewhere if "angle" in line]
-    relative = [line for line in found.elsewhere if line not in rotary]
+    later = [line for line in found.elsewhere if line.endswith(("in every attention", "inside the layers"))]
+    relative = [line for line in found.elsewhere if line not in later]
     if position is None:
-        turned = f" Positions come in later: {rotary[0]}, in every attention." if rotary else ""
+        turned = f" Positions come in later: {later[0]}." if later else ""
         notes.append(f"No absolute positions: no position vector is added before the first layer.{turned}")
     elif position.pad is not None and position.ids[:1] == (position.pad + 1,):
         notes.append(

@@ -27,6 +27,9 @@ ROLES = {"position": re.compile("position|pos_emb"), "segment": re.compile("toke
 RELATIVE, ROTARY = re.compile("relative"), re.compile("rotary", re.IGNORECASE)
 """What is called by the distance of two tokens: a table whose numbers are added to attention scores, or an angle."""
 
+ANGLE = "{}: turns queries and keys by an angle that grows with the position, in every attention"
+INSIDE = "{}: a table of positions that is read by the length of the row, for use inside the layers"
+
 
 @dataclass(frozen=True, eq=False)
 class Part:
@@ -117,7 +120,7 @@ class _Watch:
     def __init__(self, model: torch.nn.Module) -> None:
         self.model, self.before = model, True
         self.calls: list[_Call] = []
-        self.rotary: list[str] = []
+        self.later: list[str] = []
 
     def open(self, hooks: ExitStack) -> None:
         first = next(layers_in(self.model), None)
@@ -127,7 +130,7 @@ class _Watch:
         handles = [first[0].register_forward_pre_hook(self._layer_begins)]
         for name, module in self.model.named_modules():
             if ROTARY.search(name.rpartition(".")[2]):
-                handles.append(module.register_forward_hook(lambda *_, name=name: self.rotary.append(name)))
+                handles.append(module.register_forward_hook(lambda *_, name=name: self.later.append(ANGLE.format(name))))
             elif isinstance(module, torch.nn.Embedding | torch.nn.Linear | torch.nn.Dropout) or "Norm" in type(module).__name__:
                 handles.append(module.register_forward_hook(self._called(name)))
         for handle in handles:
@@ -139,7 +142,11 @@ class _Watch:
     def _called(self, name: str) -> Any:
         def hook(module: torch.nn.Module, given: tuple[Any, ...], made: Any) -> None:
             wanted = self.before or isinstance(module, torch.nn.Embedding)
-            if wanted and given and isinstance(made, torch.Tensor):
+            if not (wanted and given and isinstance(made, torch.Tensor)):
+                return
+            if not isinstance(given[0], torch.Tensor):  # RoFormer's sinusoids are read by the length of the row
+                self.later.append(INSIDE.format(name))
+            else:
                 self.calls.append(_Call(name, module, given[0], made, self.before))
 
         return hook
@@ -189,7 +196,7 @@ def _one_per_token(call: _Call, batch: Batch) -> bool:
 
 def _apart(model: Any, watch: _Watch, state: torch.Tensor, name: str) -> Embedding:
     table, parts, steps = word_table(model), [], []
-    elsewhere = [f"{module}: turns queries and keys by an angle that grows with the position" for module in watch.rotary[:1]]
+    elsewhere = list(watch.later)
     dropout: dict[str, float] = {}
     for call in watch.calls:
         if isinstance(call.module, torch.nn.Dropout):

@@ -61,11 +61,14 @@ def cosines(found: Lookup) -> go.Figure:
 
 
 def vectors(found: Lookup, token: int) -> go.Figure:
-    """Every unit of one token's vectors, a row each; zero is the page itself, above it blue, below it orange."""
+    """Every unit of one token's vectors, a row each; zero is the page itself, above it blue, below it orange.
+
+    Colours end at the largest unit up to the sum: a norm behind it makes the vector several times as long.
+    """
     rows = {name: values[token].astype(float) for name, values in found.vectors.items()}
     width = max(map(len, rows.values()))
     values = np.stack([np.pad(row, (0, width - len(row)), constant_values=np.nan) for row in rows.values()])
-    bound = bound_of(values)
+    bound = bound_of(values[: len(found.embedding.parts) + 1])
     figure = go.Figure(
         go.Heatmap(
             z=values,
