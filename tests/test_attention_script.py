@@ -100,7 +100,10 @@ def same(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-VIEWS = ({"layer": 2, "head": 3, "token": 1, "padding": 33}, {"layer": 3, "head": "rollout", "text": 1})
+VIEWS: tuple[dict[str, Any], ...] = (
+    {"layer": 2, "head": 3, "token": 1, "padding": 33},
+    {"layer": 3, "head": "rollout", "text": 1},
+)
 
 
 @pytest.mark.parametrize("name", ["minilm", *FAMILIES])
