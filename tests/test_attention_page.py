@@ -97,7 +97,7 @@ def test_a_link_opens_the_view_that_it_names() -> None:
     assert "text, layer, head, token = 1, 3, 5, 2" in page.code[-1].value
 
 
-@pytest.mark.parametrize("wrong", ["x", "99", "-1", "²", "0"])
+@pytest.mark.parametrize("wrong", ["-1", "²", "99", "0"])
 def test_a_link_with_what_is_not_there_shows_the_first(wrong: str, family_folder: Folder) -> None:
     names = ("measure", "layer", "head", "token", "padded", "beside", "other")
     text = wrong if wrong != "0" else "x"

@@ -100,13 +100,15 @@ def same(left: Any, right: Any) -> bool:
     return bool(left == right)
 
 
-VIEWS = ({"layer": 2, "head": 3, "token": 1, "padding": 33}, {"layer": 3, "head": "rollout", "text": 1})
+VIEWS: tuple[dict[str, Any], ...] = (
+    {"layer": 2, "head": 3, "token": 1, "padding": 33},
+    {"layer": 3, "head": "rollout", "text": 1},
+)
 
 
-@pytest.mark.parametrize("texts", [TEXTS, PAIRS], ids=["texts", "pairs"])
 @pytest.mark.parametrize("name", ["minilm", *FAMILIES])
-def test_every_family_prints_the_numbers_of_the_page(load: Load, name: str, texts: Texts) -> None:
-    for view in VIEWS:
+def test_every_family_prints_the_numbers_of_the_page(load: Load, name: str) -> None:
+    for view, texts in zip(VIEWS, (TEXTS, PAIRS), strict=True):
         found, wanted = printed(written(load(name), texts, **view)), expected(load(name), texts, **view)
         assert same(found, wanted), [key for key in wanted if not same(found.get(key), wanted[key])]
         assert ("mask off, layer 1" in found) == ("padding" in view)

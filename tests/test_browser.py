@@ -245,3 +245,18 @@ def test_the_cells_of_an_expression_are_drawn_and_a_step_shows_its_own(page: Pag
     expect(page.locator(".st-key-figure_bertlens-step-cube")).to_be_visible(timeout=WAIT)
     settled(page)
     expect(page.locator(".st-key-figure_bertlens-step-cells").get_by_text("all 384 hidden units", exact=False)).to_be_visible()
+
+
+def test_a_click_on_a_head_shows_its_map(page: Page, address: str, small: str) -> None:
+    page.goto(f"{address}/Attention?texts={quote(TEXTS)}&{small}")
+    verdict(page, "Sound")
+    expect(page.get_by_text("The same in Python")).to_be_visible(timeout=WAIT)
+    settled(page)
+    heads = page.locator(".st-key-figure_bertlens-heads .plotly .nsewdrag").first
+    heads.scroll_into_view_if_needed()
+    place = heads.bounding_box()
+    assert place is not None
+    page.mouse.click(place["x"] + place["width"] * 3 / 8, place["y"] + place["height"] / 2)
+    page.wait_for_url("**layer=2&head=2**", timeout=WAIT)
+    expect(page.get_by_text("Layer 2, head 2: rows are", exact=False)).to_be_visible(timeout=WAIT)
+    settled(page)

@@ -154,6 +154,24 @@ class Attended:
     maps: dict[int, np.ndarray]
 
 
+class _Maps:
+    """The maps that are kept, in one block: many small ones between the layers' own tensors would leave holes in memory."""
+
+    def __init__(self, keep: int | None) -> None:
+        self.found: dict[int, np.ndarray] = {}
+        self._keep, self._block = keep, np.empty(0, np.float32)
+
+    def take(self, layer: int, depth: int, map_: torch.Tensor) -> None:
+        """Copy the map of a layer, (heads, tokens, columns), if it is wanted."""
+        whole = 4 * depth * map_.numel() <= MOST_BYTES
+        if self._keep == -1 or not (whole or layer == self._keep):
+            return
+        if not self.found:
+            self._block = np.empty((depth if whole else 1, *map_.shape), np.float32)
+        self.found[layer] = self._block[layer if whole else 0]
+        self.found[layer][:] = map_.numpy()
+
+
 def of_text(inputs: Inputs, text: int, *, keep: int | None = None, progress: Progress = silent) -> Attended:
     """Run one text, at the padded length it has among all, and read every layer as it appears.
 
@@ -161,28 +179,25 @@ def of_text(inputs: Inputs, text: int, *, keep: int | None = None, progress: Pro
     ----------
     keep : the layer that is kept whole where all do not fit into `MOST_BYTES`, 0 … layers - 1; -1 for none in any case.
     """
-    depth, tokenizer = inputs.checkpoint.architecture.layers, inputs.checkpoint.tokenizer
+    depth, tokenizer, maps = inputs.checkpoint.architecture.layers, inputs.checkpoint.tokenizer, _Maps(keep)
 
-    def reduce(batch: Batch, layer: int, weights: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor, Any]:
+    def reduce(batch: Batch, layer: int, weights: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
         there, real = _at_least_float32(weights), batch.real[0].bool()
-        rows = int(real.sum())
-        size = 4 * depth * there.shape[1] * rows * (rows + 1)
-        wanted = keep != -1 and (size <= MOST_BYTES or layer == keep)
-        map_ = _float32(cropped(there[0], real)) if wanted else None
-        return measures(there, places(batch, tokenizer)), there[0].mean(0), map_
+        maps.take(layer, depth, cropped(there[0], real))
+        return measures(there, places(batch, tokenizer)), there[0].mean(0)
 
     with closing(attentions(inputs.select([text]), reduce, progress=progress)) as passes:
         batch, layers = next(passes)
     real = batch.real[0].bool()
-    wide = torch.stack([mean for _, mean, _ in layers])
+    wide = torch.stack([mean for _, mean in layers])
     return Attended(
         ids=tuple(batch.tensors["input_ids"][0][real].tolist()),
         padding=int((~real).sum()),
-        measures={name: torch.cat([found[name] for found, _, _ in layers]).numpy() for name in MEASURES},
-        row_error=float(max(found["row_error"].max() for found, _, _ in layers)),
+        measures={name: torch.cat([found[name] for found, _ in layers]).numpy() for name in MEASURES},
+        row_error=float(max(found["row_error"].max() for found, _ in layers)),
         means=_float32(cropped(wide, real)),
         rollout=_float32(cropped(rollout(wide), real)),
-        maps={layer: map_ for layer, (_, _, map_) in enumerate(layers) if map_ is not None},
+        maps=maps.found,
     )
 
 

@@ -137,7 +137,7 @@ def row(one: Panel, token: int) -> go.Figure:
     """One token: what it looks at, and who looks at it, as bars on one range."""
     name = one.rows[token].partition(" ")[2]
     titles = [f"what {token} “{name}” looks at", f"who looks at {token} “{name}”"]
-    figure = make_subplots(rows=2, shared_xaxes=True, shared_yaxes="all", vertical_spacing=0.14, subplot_titles=titles)
+    figure = make_subplots(rows=2, shared_xaxes=True, vertical_spacing=0.14, subplot_titles=titles)
     sides = ((one.columns, one.values[token], BLUE), (one.rows, one.values[:, token], ORANGE))
     for at, (names, values, colour) in enumerate(sides, start=1):
         bars = go.Bar(
@@ -151,7 +151,7 @@ def row(one: Panel, token: int) -> go.Figure:
         )
         figure.add_trace(bars, row=at, col=1)
     figure.update_xaxes(type="category", tickangle=-60)
-    figure.update_yaxes(title="weight", rangemode="tozero")
+    figure.update_yaxes(title="weight", rangemode="tozero", matches="y")
     figure.update_layout(bargap=0.15)
     return laid_out(figure, 460)
 
