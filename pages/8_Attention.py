@@ -27,11 +27,8 @@ def content(given: Page) -> None:
         "[Jain and Wallace 2019](https://arxiv.org/abs/1902.10186) and "
         "[Wiegreffe and Pinter 2019](https://arxiv.org/abs/1908.04626)."
     )
-    measure, layer, head = attention.view(found)
-    attention.overview(found, measure, layer, head)
-    token, width = 0, None
-    with section():
-        token = attention.one_map(given, found, condition, layer, head)
+    measure, layer, head, token = attention.heads(given, found, condition)
+    width = None
     with section():
         width = attention.padding(given, found)
     with section():

@@ -10,7 +10,8 @@ from bertlens.run.condition import Condition
 from bertlens.run.texts import sides as sentences
 from ui import address, blocks, questions
 from ui.conditions import SIDES, presets
-from ui.frame import Page
+from ui.frame import Page, at_once, section
+from ui.pictures import Point
 
 if TYPE_CHECKING:
     from bertlens.judge.attention import Attention
@@ -48,8 +49,18 @@ def _number(label: str, name: str, last: int, default: int) -> int:
     return int(address.widget(st.number_input, label, name, shown=shown, min_value=0, max_value=last, step=1, width=200))
 
 
-def view(found: Attention) -> tuple[str, int, int | str]:
-    """Draw the choices: the measure of the overview, and the layer and head of the map."""
+@at_once
+def heads(given: Page, found: Attention, condition: Condition) -> tuple[str, int, int | str, int]:
+    """All heads, one of them as a map, and the row of one of its tokens; the measure, layer, head and token chosen."""
+    measure, layer, head = _view(found)
+    _overview(found, measure, layer, head)
+    token = 0
+    with section():
+        token = _map(given, found, condition, layer, head)
+    return measure, layer, head, token
+
+
+def _view(found: Attention) -> tuple[str, int, int | str]:
     measure = address.one_of("Measure of the overview", "measure", list(MEASURES), format_func=MEASURES.get)
     left, right = st.columns(2)
     with left:
@@ -77,8 +88,7 @@ def _option(label: str, name: str, options: list[str], default: str, words: Any)
     return str(address.widget(st.selectbox, label, name, shown=shown, options=options, format_func=words))
 
 
-def overview(found: Attention, measure: str, layer: int, head: int | str) -> None:
-    """Every head by the measure, and where the attention of each layer rests."""
+def _overview(found: Attention, measure: str, layer: int, head: int | str) -> None:
     from bertlens.read.attention import MEASURES as MEANING
     from bertlens.show import attention as pictures
 
@@ -98,8 +108,7 @@ def overview(found: Attention, measure: str, layer: int, head: int | str) -> Non
         blocks.figure(pictures.resting(found), "bertlens-resting", pictures.resting_frame(found), words=words)
 
 
-def one_map(given: Page, found: Attention, condition: Condition, layer: int, head: int | str) -> int:
-    """One head as a map with tokens on both axes, and the row of one token; which token."""
+def _map(given: Page, found: Attention, condition: Condition, layer: int, head: int | str) -> int:
     from bertlens.show import attention as pictures
 
     st.subheader("Which token looks at which", anchor="map")
@@ -109,8 +118,7 @@ def one_map(given: Page, found: Attention, condition: Condition, layer: int, hea
         f"{shown.title}: rows are the tokens that look, columns what they look at, and each row sums to 1. Colours follow the "
         f"square root of the weight.{_rollout(head)}"
     )
-    small = shown.values.size <= pictures.CLICKABLE
-    st.caption(f"{words} Click {'a cell' if small else 'the diagonal'} to take the token of its row below.")
+    st.caption(f"{words} Click a cell to take the token of its row below.")
     picture, frame = pictures.token_map(shown, token), pictures.map_frame(shown)
     blocks.figure(picture, MAP, frame, words=words, tabled=len(found.tokens) <= TABLED, on_click=_pick_token)
     words = f"What token {shown.rows[token]} looks at, and which tokens look at it, in {shown.title}."
@@ -265,23 +273,15 @@ def eager(given: Page, text: int) -> None:
     blocks.verdict(questions.compare(given, fused, plain, Readout("cls"), given.texts[text : text + 1]))
 
 
-def _point(figure: str) -> dict[str, Any]:
-    """The point of a figure that was clicked; nothing where a click took the choice back."""
-    points = st.session_state[f"figure_{figure}"]["selection"]["points"]
-    return dict(points[0]) if points else {}
+def _pick_head(point: Point) -> None:
+    address.change(layer=str(int(point["y"])), head=str(int(point["x"])))
 
 
-def _pick_head() -> None:
-    if point := _point(OVERVIEW):
-        address.change(layer=str(int(point["y"])), head=str(int(point["x"])))
+def _pick_token(point: Point) -> None:
+    address.change(token=str(point["y"]).partition(" ")[0])
 
 
-def _pick_token() -> None:
-    if point := _point(MAP):
-        address.change(token=str(point["y"]).partition(" ")[0])
-
-
-def _pick_bar() -> None:
-    place, _, token = str(_point(ROW).get("x", "")).partition(" ")
-    if place and not token.startswith("padding × "):  # padding is looked at, and has no row of its own
+def _pick_bar(point: Point) -> None:
+    place, _, token = str(point["x"]).partition(" ")
+    if not token.startswith("padding × "):  # padding is looked at, and has no row of its own
         address.change(token=place)

@@ -12,7 +12,7 @@ from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 
 from bertlens.judge.attention import VIEWS, Attention
-from bertlens.show.figures import SCALE, laid_out, literal
+from bertlens.show.figures import BARE, SCALE, laid_out, literal
 from bertlens.show.layers import BLUE, GREEN, ORANGE, banded
 
 TITLES = {
@@ -32,15 +32,8 @@ ROOT = [[stop**2, colour] for stop, colour in zip(np.linspace(0, 1, 17), sample_
 
 RESTS = {"to_cls": (BLUE, "circle", "solid"), "to_sep": (ORANGE, "square", "dash"), "to_padding": (GREEN, "diamond", "dot")}
 FRAME = {"color": "#D55E00", "width": 3}
-BARE = {"showgrid": False, "zeroline": False}
 TALLEST, HALF = 900, 560
 """Pixels that a map is high at most, over the whole width of a page and over half of it."""
-
-CLICKABLE = 2_500
-"""Cells of a map up to which each can be clicked; of more, those on the diagonal."""
-
-UNSEEN, SEEN = {"marker": {"opacity": 0}}, {"marker": {"opacity": 1}}
-"""How points look whether they are selected or not: what was clicked shows elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -85,22 +78,19 @@ def overview(values: np.ndarray, measure: str, chosen: tuple[int, int] | None = 
         z=values,
         x=list(range(1, heads + 1)),
         y=list(range(1, layers + 1)),
-        hoverinfo="skip",
+        hovertemplate=f"layer %{{y}}, head %{{x}}: %{{z:.3g}}<extra>{TITLES[measure]}</extra>",
         **_colours(SCALE, TITLES[measure], largest or largest_of(values)),
         xgap=1,
         ygap=1,
     )
-    down, across = (places.ravel() + 1 for places in np.indices(values.shape))
-    hover = f"layer %{{y}}, head %{{x}}: %{{customdata:.3g}}<extra>{TITLES[measure]}</extra>"
-    figure = go.Figure([cells, _clicked(across, down, values.ravel(), hover)])
-    if chosen is not None:
-        layer, head = chosen
-        corners = {"x0": head - 0.5, "x1": head + 0.5, "y0": layer - 0.5, "y1": layer + 0.5}
-        figure.add_shape(type="rect", **corners, line=FRAME)
-    figure.update_xaxes(title="head", dtick=1 if heads <= 16 else 4, range=[0.5, heads + 0.5], **BARE)
-    figure.update_yaxes(title="layer", dtick=1 if layers <= 16 else 4, range=[layers + 0.5, 0.5], **BARE)
-    figure.update_layout(hoverdistance=-1)
-    return laid_out(figure, 130 + 24 * max(layers, 6))
+    frames = [] if chosen is None else [_frame(chosen[1] - 0.5, chosen[1] + 0.5, chosen[0], FRAME)]
+    across = {"title": "head", "dtick": 1 if heads <= 16 else 4, "range": [0.5, heads + 0.5], **BARE}
+    down = {"title": "layer", "dtick": 1 if layers <= 16 else 4, "range": [layers + 0.5, 0.5], **BARE}
+    return laid_out(go.Figure(cells), 130 + 24 * max(layers, 6), across, down, shapes=frames)
+
+
+def _frame(left: float, right: float, row: int, line: dict[str, object]) -> dict[str, object]:
+    return {"type": "rect", "x0": left, "x1": right, "y0": row - 0.5, "y1": row + 0.5, "line": line}
 
 
 def token_map(one: Panel, chosen: int | None = None, largest: float = 0.0, tallest: int = TALLEST) -> go.Figure:
@@ -112,25 +102,18 @@ def token_map(one: Panel, chosen: int | None = None, largest: float = 0.0, talle
     largest : where colours end, so that two pictures have one range; 0 for the largest of these weights.
     tallest : height in pixels at most.
     """
-    every, hover = one.values.size <= CLICKABLE, "%{{y}} → %{{x}}: %{{{0}:.4f}}<extra></extra>"
     cells = go.Heatmap(
         z=one.values.astype(np.float32),
         x=one.columns,
         y=one.rows,
-        hoverinfo="skip" if every else None,
-        hovertemplate=None if every else hover.format("z"),
+        hovertemplate="%{y} → %{x}: %{z:.4f}<extra></extra>",
         **_colours(ROOT, "weight", largest or largest_of(one.values)),
     )
-    down, across = np.indices(one.values.shape).reshape(2, -1) if every else [np.arange(len(one.rows))] * 2
-    names = ([one.columns[at] for at in across], [one.rows[at] for at in down])
-    figure = go.Figure([cells, _clicked(*names, one.values[down, across], hover.format("customdata"))])
-    figure.update_layout(hoverdistance=-1 if every else 4)
-    if chosen is not None and len(one.rows) > 1:
-        place = {"x0": -0.5, "x1": len(one.columns) - 0.5, "y0": chosen - 0.5, "y1": chosen + 0.5}
-        figure.add_shape(type="rect", **place, line={**FRAME, "width": 1.5})
-    figure.update_xaxes(type="category", title="to", tickangle=-60, range=[-0.5, len(one.columns) - 0.5], **BARE)
-    figure.update_yaxes(type="category", title="from", range=[len(one.rows) - 0.5, -0.5], **BARE)
-    return laid_out(figure, min(tallest, 200 + 22 * len(one.rows)))
+    line = {**FRAME, "width": 1.5}
+    frames = [] if chosen is None or len(one.rows) < 2 else [_frame(-0.5, len(one.columns) - 0.5, chosen, line)]
+    across = {"type": "category", "title": "to", "tickangle": -60, "range": [-0.5, len(one.columns) - 0.5], **BARE}
+    down = {"type": "category", "title": "from", "range": [len(one.rows) - 0.5, -0.5], **BARE}
+    return laid_out(go.Figure(cells), min(tallest, 200 + 22 * len(one.rows)), across, down, shapes=frames)
 
 
 def row(one: Panel, token: int) -> go.Figure:
@@ -144,16 +127,13 @@ def row(one: Panel, token: int) -> go.Figure:
             x=names,
             y=values,
             marker={"color": colour},
-            selected=SEEN,
-            unselected=SEEN,
             hovertemplate="%{x}: %{y:.4f}<extra></extra>",
             showlegend=False,
         )
         figure.add_trace(bars, row=at, col=1)
-    figure.update_xaxes(type="category", tickangle=-60)
-    figure.update_yaxes(title="weight", rangemode="tozero", matches="y")
-    figure.update_layout(bargap=0.15)
-    return laid_out(figure, 460)
+    figure.layout.yaxis2.matches = "y"
+    down = {"title": "weight", "rangemode": "tozero"}
+    return laid_out(figure, 460, {"type": "category", "tickangle": -60}, down, bargap=0.15)
 
 
 def resting(found: Attention) -> go.Figure:
@@ -164,9 +144,8 @@ def resting(found: Attention) -> go.Figure:
             continue
         values = found.read.measures[measure]
         banded(figure, labels, (values.mean(1), values.min(1), values.max(1)), TITLES[measure].removeprefix("share "), look)
-    figure.update_xaxes(type="category", title="layer")
-    figure.update_yaxes(title="share of the attention", rangemode="tozero")
-    return laid_out(figure, 130 + 24 * max(found.layers, 6))
+    up = {"title": "share of the attention", "rangemode": "tozero"}
+    return laid_out(figure, 130 + 24 * max(found.layers, 6), {"type": "category", "title": "layer"}, up)
 
 
 def resting_frame(found: Attention) -> pd.DataFrame:
@@ -192,21 +171,6 @@ def row_frame(one: Panel, token: int) -> pd.DataFrame:
     count = len(one.columns) - len(one.rows)
     back = [*one.values[:, token].tolist(), *[np.nan] * count]  # padding is looked at, but what it looks at nobody reads
     return pd.DataFrame({"token": one.columns, "looked at": one.values[token], "looks": back})
-
-
-def _clicked(x: Sequence[object] | np.ndarray, y: Sequence[object] | np.ndarray, values: np.ndarray, hover: str) -> go.Scatter:
-    """Unseen points over cells: a browser selects points of a scatter, but no cells of a map."""
-    return go.Scatter(
-        x=x,
-        y=y,
-        customdata=values,
-        mode="markers",
-        marker={"opacity": 0, "size": 10},
-        selected=UNSEEN,
-        unselected=UNSEEN,
-        hovertemplate=hover,
-        showlegend=False,
-    )
 
 
 def largest_of(*values: np.ndarray) -> float:
