@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from bertlens.diagnose import (
         capture,
         check,
+        cls_attention,
         compare,
         explain,
+        head,
+        head_dropout,
         index_or_slice,
         layers,
         padding_sweep,
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
         pooling_costs,
         shapes,
         token_path,
+        token_shares,
         where_they_part,
     )
     from bertlens.errors import BertlensError
@@ -42,8 +46,11 @@ __all__ = [
     "Readout",
     "capture",
     "check",
+    "cls_attention",
     "compare",
     "explain",
+    "head",
+    "head_dropout",
     "index_or_slice",
     "layers",
     "load",
@@ -56,6 +63,7 @@ __all__ = [
     "repair",
     "shapes",
     "token_path",
+    "token_shares",
     "weight_matrix",
     "where_they_part",
 ]

@@ -2,6 +2,8 @@
 
 from bertlens.diagnose.comparing import compare, index_or_slice, padding_sweep, where_they_part
 from bertlens.diagnose.files import check, check_texts, weight_matrix
+from bertlens.diagnose.head_runs import cls_attention, head_dropout, token_shares
+from bertlens.diagnose.heads import head
 from bertlens.diagnose.states import layers, token_path
 from bertlens.diagnose.tensors import capture, explain, shapes
 from bertlens.diagnose.vectors import padding_trap, pool, pooling, pooling_costs
@@ -10,8 +12,11 @@ __all__ = [
     "capture",
     "check",
     "check_texts",
+    "cls_attention",
     "compare",
     "explain",
+    "head",
+    "head_dropout",
     "index_or_slice",
     "layers",
     "padding_sweep",
@@ -21,6 +26,7 @@ __all__ = [
     "pooling_costs",
     "shapes",
     "token_path",
+    "token_shares",
     "weight_matrix",
     "where_they_part",
 ]

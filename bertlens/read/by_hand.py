@@ -34,9 +34,7 @@ def gelu(x: Tensor, approximate: str = "none") -> Tensor:
     return x / 2 * (1 + torch.erf(x / math.sqrt(2)))
 
 
-def layer_norm(
-    x: Tensor, shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
-) -> Tensor:
+def layer_norm(x: Tensor, shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5) -> Tensor:
     """(x - mean) / sqrt(variance + eps), times the weight, plus the bias."""
     away = x - x.mean(-1, keepdim=True)
     found = away / (away.square().mean(-1, keepdim=True) + eps).sqrt()

@@ -156,7 +156,9 @@ def trace(model: torch.nn.Module, tensors: Mapping[str, Tensor], real: Tensor) -
     calls = _between(recorder.calls, last, list(fields.values())) if last is not None else ()
     reached = {id(one) for call in calls for one in call.outputs}
     if last is None or not fields or not all(id(value) in reached for value in fields.values()):
-        raise BertlensError(f"cannot follow the head of {type(model).__name__}", got="logits that do not come from its last state")
+        raise BertlensError(
+            f"cannot follow the head of {type(model).__name__}", got="logits that do not come from its last state"
+        )
     assert recorder.lookup is not None
     return Trace(last, real, tuple(calls), fields, recorder.lookup)
 

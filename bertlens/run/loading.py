@@ -76,9 +76,7 @@ def tokenizer(folder: Path, name: str) -> Any:
     return found
 
 
-def model(
-    folder: Path, name: str, config: Any, auto: Any = transformers.AutoModel
-) -> tuple[PreTrainedModel, LoadReport]:
+def model(folder: Path, name: str, config: Any, auto: Any = transformers.AutoModel) -> tuple[PreTrainedModel, LoadReport]:
     """The model in float32 on the CPU, in evaluation mode, with what loading reported.
 
     Parameters
