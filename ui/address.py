@@ -36,6 +36,10 @@ DEFAULTS: dict[str, str] = {
     "shown": "",
     "trap": "case",
     "classes": "5",
+    "kind": "",
+    "label": "",
+    "baseline": "pad",
+    "steps": "50",
 }
 """Every name in a link with its value when it is left out."""
 

@@ -15,6 +15,7 @@ PAGES = (
     ("pages/3_Checkpoint.py", "Checkpoint", ":material/inventory_2:"),
     ("pages/4_Layers.py", "Layers", ":material/layers:"),
     ("pages/5_Pooling.py", "Pooling", ":material/merge:"),
+    ("pages/7_Classification_head.py", "Classification head", ":material/label:"),
 )
 """Every page with its label and icon, in reading order."""
 

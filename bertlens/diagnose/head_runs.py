@@ -1,4 +1,4 @@
-"""Head runs: the same text through a classifier many times: with dropout, watched by attention, along a path, and token by token."""
+"""Head runs: one text through a classifier many times: with dropout, along a path from a baseline, and token by token."""
 
 from __future__ import annotations
 
@@ -97,7 +97,9 @@ def token_shares(
     hidden_id = hiding(tokenizer)
     content = [[place] for place, special in enumerate(row.special) if not special]
     groups = words(checkpoint, whole[text], row) or []
-    falls = occlusion(one, batch, label, [*content, *groups], hidden_id, progress)
+    several = [group for group in groups if len(group) > 1]  # a word of one piece is that piece
+    falls = occlusion(one, batch, label, [*content, *several], hidden_id, progress)
+    fall_of = {tuple(group): float(fall) for group, fall in zip([*content, *several], falls, strict=True)}
     names = tuple(map(str, tokenizer.convert_ids_to_tokens(list(row.ids))))
     occluded = np.full(len(names), np.nan, dtype=np.float32)
     occluded[[place for (place,) in content]] = falls[: len(content)]
@@ -119,5 +121,5 @@ def token_shares(
         at_once=gradients.at_once,
         hidden=str(tokenizer.convert_ids_to_tokens(hidden_id)),
         occluded=occluded,
-        words=tuple(zip(told, places, map(float, falls[len(content) :]), strict=True)),
+        words=tuple((name, place, fall_of[place]) for name, place in zip(told, places, strict=True)),
     )

@@ -49,8 +49,8 @@ class ClsAttention:
         layer = int(self.to_content.argmax())
         off = float(np.abs(self.values.sum(2) - 1).max())
         return (
-            f"[CLS] reads most of the sentence in layer {layer + 1}: {100 * self.to_content[layer]:.0f} % of its attention goes "
-            f"to word pieces, {100 * self.to_itself[layer]:.0f} % to itself (rows sum to 1 but for {off:.1e})."
+            f"[CLS] reads most of the sentence in layer {layer + 1}: {100 * self.to_content[layer]:.0f} % of its attention "
+            f"goes to word pieces, {100 * self.to_itself[layer]:.0f} % to itself (rows sum to 1 but for {off:.1e})."
         )
 
     def to_frame(self) -> pd.DataFrame:

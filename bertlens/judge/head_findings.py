@@ -44,7 +44,7 @@ def of_head(headed: Headed, model: Any, steps: Sequence[Step]) -> list[Finding]:
 def _never_trained(model: Any, steps: Sequence[Step]) -> list[Finding]:
     """Linear layers on the way that came from the file but still fit a fresh draw."""
     found = []
-    modules = {step.weights for step in steps if step.kind == "linear" and step.weights and not step.drawn}
+    modules = {step.module for step in steps if step.kind == "linear" and step.module and not step.drawn}
     for name in sorted(modules):
         module = model.get_submodule(name)
         if module.weight.numel() > LARGEST_JUDGED:

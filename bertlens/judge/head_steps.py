@@ -36,7 +36,8 @@ class Step:
     gap : largest absolute difference of the whole chain by hand up to here to the model's own numbers.
     gap_float64 : the same with both sides in float64; None where that was not repeated.
     bound_float64 : what rounding can explain there.
-    weights : name of the module whose weights it uses, "" for none; `drawn` where they are newly initialised.
+    module : name of the module that does this and nothing else, "" for a bare function; `drawn` where its weights are newly
+        initialised.
     """
 
     name: str
@@ -47,7 +48,7 @@ class Step:
     gap: float
     gap_float64: float | None
     bound_float64: float
-    weights: str
+    module: str
     drawn: bool
 
     @property
@@ -105,7 +106,7 @@ def steps_of(trace: Trace, drawn: tuple[str, ...], position: int) -> tuple[Step,
     found = [_step("last_hidden_state", "encoder", trace.last, (hand, hand64, own64), ("", False), position, "")]
     for call in trace.calls:
         out = call.outputs[0]
-        module = call.module if any(isinstance(one, torch.nn.Parameter) for one in call.inputs) else ""
+        module = call.module if call.alone else ""
         fresh = any(name.rpartition(".")[0] == module for name in drawn) if module else False
         formula = FORMULAS.get(call.name, "") if call.name in RULES else ""
         found.append(_step(_name(call), _kind(call), out, (hand, hand64, own64), (module, fresh), position, formula))
@@ -117,7 +118,7 @@ def _step(
     kind: str,
     out: torch.Tensor,
     chains: tuple[dict[int, torch.Tensor], ...],
-    weights: tuple[str, bool],
+    of: tuple[str, bool],
     position: int,
     formula: str,
 ) -> Step:
@@ -134,8 +135,8 @@ def _step(
         gap=float((hand[id(out)] - out).abs().max()),
         gap_float64=gap64,
         bound_float64=BOUND * EPS["float64"] * scale,
-        weights=weights[0],
-        drawn=weights[1],
+        module=of[0],
+        drawn=of[1],
     )
 
 
@@ -153,7 +154,9 @@ def _name(call: Call) -> str:
     """The module that does it alone, else the function, a slice as it is written."""
     if call.name == "__getitem__":
         return f"x[{_key(call.args[1])}]"
-    return call.module if call.name in RULES and call.module else f"{call.module}: {call.name}" if call.module else call.name
+    if call.alone:
+        return call.module
+    return f"{call.module}: {call.name}" if call.module else call.name
 
 
 def _key(key: Any) -> str:

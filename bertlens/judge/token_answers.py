@@ -61,7 +61,7 @@ def fills(logits: torch.Tensor, positions: list[int], tokenizer: Any) -> TokenAn
 def labelled(logits: torch.Tensor, tokens: tuple[str, ...], special: tuple[int, ...], labels: tuple[str, ...]) -> TokenAnswers:
     """The label of every token; `logits` is (tokens, classes)."""
     probable = logits.double().softmax(-1)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "position": place,
             "token": token,
@@ -74,7 +74,8 @@ def labelled(logits: torch.Tensor, tokens: tuple[str, ...], special: tuple[int, 
     ]
     content = [row for row in rows if not row["special"]] or rows
     sure = max(content, key=lambda row: row["probability"])
-    words = f"a label for each of {len(content)} word pieces, surest of “{sure['token']}”: {sure['label']} {sure['probability']:.3f}"
+    surest = f"“{sure['token']}”: {sure['label']} {sure['probability']:.3f}"
+    words = f"a label for each of {len(content)} word pieces, surest of {surest}"
     return TokenAnswers("token", tuple(rows), words)
 
 

@@ -31,6 +31,7 @@ class Call:
     ----------
     function, args, kwargs : as it was called; `out` is what it returned.
     module : name of the module that called it, "" for the model itself.
+    alone : whether that module has no others inside, so that the call is what it is for.
     """
 
     function: Callable[..., Any]
@@ -38,6 +39,7 @@ class Call:
     kwargs: dict[str, Any]
     out: Any
     module: str
+    alone: bool
 
     @property
     def name(self) -> str:
@@ -169,14 +171,14 @@ class _Recorder(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self.calls: list[Call] = []
-        self.modules: list[str] = [""]
+        self.modules: list[tuple[str, bool]] = [("", False)]
         self.last: Tensor | None = None
         self.lookup: Tensor | None = None
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         if isinstance(out, Tensor | tuple | list) and not isinstance(out, torch.Size):
-            self.calls.append(Call(func, args, kwargs or {}, out, self.modules[-1]))
+            self.calls.append(Call(func, args, kwargs or {}, out, *self.modules[-1]))
         return out
 
     def state(self, _: Any, __: Any, out: Any) -> None:
@@ -211,7 +213,8 @@ def recording(model: Any) -> Iterator[_Recorder]:
 
 def _name(stack: ExitStack, module: torch.nn.Module, name: str, recorder: _Recorder) -> None:
     """Note while a module runs that it does."""
-    stack.callback(module.register_forward_pre_hook(lambda *_: recorder.modules.append(name)).remove)
+    told = (name, not any(module.children()))
+    stack.callback(module.register_forward_pre_hook(lambda *_: recorder.modules.append(told)).remove)
     stack.callback(module.register_forward_hook(lambda *_: recorder.modules.pop() and None).remove)
 
 

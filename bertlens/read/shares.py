@@ -147,6 +147,13 @@ def stand_in(tokenizer: Any, baseline: str) -> int | None:
     return int(found)
 
 
+def stand_in_of(baseline: str) -> str:
+    """The same as an expression of a script in which `tokenizer`, `lookup`, `ids` and `end` are known."""
+    if baseline == "zero":
+        return "torch.zeros_like(end)"
+    return f"lookup(torch.full_like(ids, tokenizer.{baseline}_token_id))"
+
+
 def hiding(tokenizer: Any) -> int:
     """The id of the token that hides another: the mask, or where a tokenizer has none, the unknown token."""
     found = tokenizer.mask_token_id if tokenizer.mask_token_id is not None else tokenizer.unk_token_id

@@ -111,7 +111,7 @@ def _call(tokenizer: Any, texts: Texts, specials: bool, limit: int | None) -> li
 
 
 def words(checkpoint: Checkpoint, text: Text, tokens: Tokens) -> list[list[int]] | None:
-    """Positions of the tokens of each word, special tokens left out; None where the tokenizer does not tell or the text was cut."""
+    """Positions of the tokens of each word without special tokens; None where the tokenizer does not tell or cut the text."""
     tokenizer = checkpoint.tokenizer
     if not tokenizer.is_fast:
         return None

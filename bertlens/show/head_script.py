@@ -1,0 +1,305 @@
+"""Head script: the way from a text to the answer of a head in torch and transformers alone, with every number of the page."""
+
+from __future__ import annotations
+
+import json
+from string import Template
+from typing import TYPE_CHECKING
+
+from bertlens.judge.head import Head
+from bertlens.judge.head_steps import Step
+from bertlens.read.shares import TOKENS, points, stand_in_of
+from bertlens.run.condition import Condition
+from bertlens.run.headed import KINDS
+from bertlens.run.texts import Texts
+from bertlens.show.head_answers_script import ANSWERS
+from bertlens.show.runs import attention_of
+from bertlens.show.script import imports, named
+
+if TYPE_CHECKING:
+    from bertlens.run.architecture import Architecture
+
+SETUP = '''\
+tokenizer = AutoTokenizer.from_pretrained(checkpoint, padding_side="right")
+
+
+def loaded(attention):
+    """The model; weights that are not in the file are drawn with seed $seed."""
+    torch.manual_seed($seed)
+    return $auto.from_pretrained(checkpoint, dtype=torch.float32, attn_implementation=attention).eval()
+
+
+def tell(name, values):
+    """One line: what it is, and its numbers."""
+    print(f"{name}  {values.reshape(-1).tolist()}")
+
+
+model = loaded("$attention")
+text = texts[$text]
+batch = tokenizer(
+    *([text] if isinstance(text, str) else text),
+    truncation=True,
+    max_length=$limit,
+    return_special_tokens_mask=True,$no_segments
+    return_tensors="pt",
+)
+special = batch.pop("special_tokens_mask")[0].bool()
+ids = batch["input_ids"]
+'''
+
+HELPERS = '''\
+
+
+def linear(x, layer):
+    """x W^T + b."""
+    product = x @ layer.weight.T
+    return product if layer.bias is None else product + layer.bias
+
+
+def tanh(x):
+    """(1 - e^-2|x|) / (1 + e^-2|x|) with the sign of x."""
+    small = -2 * x.abs()
+    return x.sign() * -torch.expm1(small) / (1 + small.exp())
+
+
+def relu(x):
+    """x where it is above zero, else 0."""
+    return x.where(x > 0, torch.zeros_like(x))
+
+
+def gelu(x):
+    """x times the normal distribution function of x."""
+    return x / 2 * (1 + torch.erf(x / 2**0.5))
+
+
+def layer_norm(x, layer):
+    """(x - mean) / sqrt(variance + eps), times the weight, plus the bias."""
+    away = x - x.mean(-1, keepdim=True)
+    found = away / (away.square().mean(-1, keepdim=True) + layer.eps).sqrt()
+    found = found if layer.weight is None else found * layer.weight
+    return found if layer.bias is None else found + layer.bias
+
+
+def head(x):
+    """Every step of the head from the vector that it takes, by the model's own modules."""
+    steps = [x]
+$own
+    return steps
+
+
+def by_hand(x):
+    """The same from the weights alone."""
+$hand
+    return x
+
+
+'''
+
+FOLLOWED = """\
+with torch.inference_mode():
+    logits = model(**batch).logits
+    state = model.base_model(**batch).last_hidden_state
+    mask = batch["attention_mask"].unsqueeze(-1).to(state.dtype)
+    readouts = {"cls": state[:, 0], "mean": (state * mask).sum(1) / mask.sum(1)}
+    for number, x in enumerate(head(readouts["$taken"])):
+        tell(f"step {number}", x[0, :6])
+    tell("by hand, max abs", (by_hand(readouts["$taken"]) - logits).abs().max())
+    for name, x in readouts.items():
+        tell(f"logits of {name}", head(x)[-1])
+$contributions"""
+
+CONTRIBUTIONS = """\
+    # what every unit adds to the logit of one class
+    x, last = head(readouts["$taken"])[-2][0], model.$last
+    parts = x * last.weight[$label]
+    order = parts.abs().argsort(descending=True, stable=True)[:8]
+    tell(f"contributions of units {order.tolist()}", parts[order])
+"""
+
+LOGITS = """\
+with torch.inference_mode():
+    logits = model(**batch).logits
+"""
+
+RUNS = """\
+tell("logits", logits)
+tell("probabilities", logits[0].double()$activation)
+row = model.get_input_embeddings().weight[ids[0, 0]]
+tell(f"id {int(ids[0, 0])}, norm of its row", row.double().norm())
+
+# dropout on: another draw, other logits
+with torch.inference_mode():
+    model.train()
+    for seed in range($runs):
+        torch.manual_seed(seed)
+        tell(f"dropout seed {seed}", model(**batch).logits)
+    model.eval()
+
+    # what [CLS] attends to in every layer, averaged over the heads
+    attentions = loaded("eager")(**batch, output_attentions=True).attentions
+    for layer, attention in enumerate(attentions, start=1):
+        tell(f"attention from [CLS] in layer {layer}", attention[0, :, 0].mean(0))
+"""
+
+SHARES = """\
+
+# integrated gradients: the gradient at points on the path from a baseline, by Gauss-Legendre quadrature
+others = {name: tensor for name, tensor in batch.items() if name != "input_ids"}
+lookup = model.get_input_embeddings()
+with torch.no_grad():
+    end = lookup(ids)
+    start = torch.where(special[:, None], end, $stand_in)
+places = [
+$places
+]
+weights = [
+$weights
+]
+
+
+def logit(embeddings):
+    \"\"\"The logit of the chosen class, (rows,).\"\"\"
+    rows = {name: tensor.expand(len(embeddings), -1) for name, tensor in others.items()}
+    return model(inputs_embeds=embeddings, **rows).logits[:, $label]
+
+
+total, at_once = 0, $at_once  # rows of the path in one pass
+for at in range(0, $steps, at_once):
+    here = torch.cat([start + place * (end - start) for place in places[at : at + at_once]]).requires_grad_()
+    gradients = torch.autograd.grad(logit(here).sum(), here)[0].flatten(1)
+    weighted = gradients * torch.tensor(weights[at : at + at_once])[:, None]
+    total = weighted.sum(0).view_as(end) * (end - start) + total
+parts = total.sum(-1)[0].detach()
+with torch.no_grad():
+    difference = logit(end).item() - logit(start).item()
+tell("integrated gradients", parts)
+tell("completeness error", parts.double().sum() - difference)
+
+# occlusion: every word piece alone replaced
+content = (~special).nonzero().flatten()
+rows = ids.repeat(len(content) + 1, 1)
+rows[torch.arange(1, len(rows)), content] = $hidden
+with torch.inference_mode():
+    falls = []
+    for at in range(0, len(rows), at_once):
+        part = rows[at : at + at_once]
+        passed = {name: tensor.expand(len(part), -1) for name, tensor in others.items()}
+        falls.append(model(input_ids=part, **passed).logits[:, $label])
+falls = torch.cat(falls)
+tell("occlusion", falls[0] - falls[1:])
+"""
+
+OWN = {
+    "tanh": "torch.tanh(x)",
+    "ReLU": "torch.relu(x)",
+    "GELU": "torch.nn.functional.gelu(x)",
+}
+"""Bare functions; modules are called by their names."""
+
+HAND = {
+    "linear": "linear(x, model.{})",
+    "tanh": "tanh(x)",
+    "ReLU": "relu(x)",
+    "GELU": "gelu(x)",
+    "LayerNorm": "layer_norm(x, model.{})",
+}
+"""Every step that the script writes out; dropout is off and left out."""
+
+
+def head_script(
+    checkpoint: str,
+    texts: Texts,
+    found: Head,
+    *,
+    architecture: Architecture,
+    max_length: int,
+    label: int = 0,
+    baseline: str = "pad",
+    steps: int = 50,
+    runs: int = 20,
+) -> str:
+    """The head of one text as a Python file: its steps, dropout, attention from [CLS] and the parts of every token.
+
+    Its numbers are those of `bertlens.head`, `head_dropout`, `cls_attention` and `token_shares`. A head with steps that cannot
+    be written in one line each is run and not written out.
+
+    Parameters
+    ----------
+    found : the head that was followed.
+    label, baseline, steps : of the parts of every token, as `bertlens.token_shares` takes them.
+    runs : with dropout on.
+    """
+    auto = KINDS[found.kind].auto
+    attention = attention_of(Condition(), architecture)
+    values = {
+        "seed": found.seed,
+        "auto": auto,
+        "attention": attention,
+        "text": found.text,
+        "limit": max_length,
+        "no_segments": "" if architecture.segments else "\n    return_token_type_ids=False,",
+        "label": label,
+        "taken": found.taken,
+        "runs": runs,
+        "position": found.position,
+        "activation": {"softmax": ".softmax(-1)", "sigmoid": ".sigmoid()", "": ""}[found.activation],
+    }
+    lines = [line.replace("import AutoModel,", f"import {auto},") for line in imports(checkpoint)]
+    parts = [
+        f'"""How does {found.cls} get from a text to its answer?"""\n',
+        *lines,
+        "",
+        *named(checkpoint, texts),
+        Template(SETUP).substitute(values),
+    ]
+    if found.kind != "sequence":
+        return "\n".join([*parts, Template(ANSWERS[found.kind]).substitute(values)])
+    return (
+        "\n".join(parts)
+        + _followed(found, values)
+        + Template(RUNS).substitute(values)
+        + _shares(found, values, baseline, steps)
+    )
+
+
+def _followed(found: Head, values: dict[str, object]) -> str:
+    """The steps of the head written out, or the logits alone where they cannot be."""
+    chain = written(found)
+    if chain is None:
+        return LOGITS
+    own = [f"    x = {f'model.{step.module}(x)' if step.module else OWN[step.kind]}\n    steps.append(x)" for step in chain]
+    hand = [f"    x = {HAND[step.kind].format(step.module)}" for step in chain]
+    parts = ""
+    if found.contributions is not None:
+        parts = Template(CONTRIBUTIONS).substitute(values, last=found.steps[-1].module)
+    helpers = Template(HELPERS).substitute(own="\n".join(own), hand="\n".join(hand))
+    return helpers + Template(FOLLOWED).substitute(values, contributions=parts)
+
+
+def written(found: Head) -> list[Step] | None:
+    """The steps after the vector that the head takes, without dropout; None where one of them cannot be written in a line."""
+    if found.taken not in ("cls", "mean"):
+        return None
+    first = next(at for at, step in enumerate(found.steps) if step.kind in ("linear", "LayerNorm"))
+    chain = [step for step in found.steps[first:] if step.kind != "dropout"]
+    known = all(step.kind in HAND and (step.module or step.kind in OWN) for step in chain)
+    return chain if known else None
+
+
+def _shares(found: Head, values: dict[str, object], baseline: str, steps: int) -> str:
+    places, weights = points(steps)
+    return Template(SHARES).substitute(
+        values,
+        stand_in=stand_in_of(baseline),
+        places=_numbers(places),
+        weights=_numbers(weights),
+        steps=steps,
+        at_once=max(1, TOKENS // len(found.tokens)),
+        hidden="tokenizer.mask_token_id" if any("mask" in row.roles for row in found.rows) else "tokenizer.unk_token_id",
+    )
+
+
+def _numbers(values: list[float]) -> str:
+    """Numbers as literals, four a line."""
+    rows = [values[at : at + 4] for at in range(0, len(values), 4)]
+    return "\n".join("    " + ", ".join(json.dumps(value) for value in row) + "," for row in rows)

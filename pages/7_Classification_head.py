@@ -1,0 +1,49 @@
+import streamlit as st
+
+from ui import blocks, head, questions
+from ui.frame import Page, section, show
+
+
+def python(given: Page, found, text: int, label: int, baseline: str, steps: int) -> None:  # type: ignore[no-untyped-def]
+    from bertlens.show.head_script import head_script
+
+    checkpoint = given.checkpoint()
+    facts = {"architecture": checkpoint.architecture, "max_length": checkpoint.max_length}
+    code = head_script(given.name, given.texts, found, label=label, baseline=baseline, steps=steps, **facts)
+    call = f'bertlens.head(bertlens.load("{given.name}"), texts, {text}, kind="{found.kind}")'
+    blocks.same_in_python(code, f"python -c '{call}'", "bertlens_head")
+
+
+def content(given: Page) -> None:
+    text, kind, token = head.chosen(given)
+    found = questions.head(given, text, kind, token)
+    blocks.sentence(found)
+    blocks.notes(found.notes)
+    blocks.graded(found.findings)
+    label, baseline, steps = 0, "pad", 50
+    with section():
+        head.cls(found)
+    with section():
+        head.way(found)
+    if found.answers is not None:
+        head.outputs(found)
+        st.info(
+            "Contributions, dropout and the shares of tokens are shown for sequence classification.", icon=":material/info:"
+        )
+    else:
+        with section():
+            label = head.label(found)
+            head.answer(found, label)
+        with section():
+            head.reach(given, text)
+        with section():
+            baseline, steps = head.shares(given, found, text, label)
+        with section():
+            head.mean(found, given)
+        with section():
+            head.dropout(given, text)
+    with section():
+        python(given, found, text, label, baseline, steps)
+
+
+show("Classification head", "How does the classifier get from the sentence to its answer?", content)
