@@ -1,17 +1,19 @@
+import shlex
+
 import streamlit as st
 
 from ui import blocks, head, questions
 from ui.frame import Page, section, show
 
 
-def python(given: Page, found, text: int, label: int, baseline: str, steps: int) -> None:  # type: ignore[no-untyped-def]
+def python(given: Page, found, text: int, **shown) -> None:
     from bertlens.show.head_script import head_script
 
     checkpoint = given.checkpoint()
     facts = {"architecture": checkpoint.architecture, "max_length": checkpoint.max_length}
-    code = head_script(given.name, given.texts, found, label=label, baseline=baseline, steps=steps, **facts)
-    call = f'bertlens.head(bertlens.load("{given.name}"), texts, {text}, kind="{found.kind}")'
-    blocks.same_in_python(code, f"python -c '{call}'", "bertlens_head")
+    code = head_script(given.name, given.texts, found, **shown, **facts)
+    call = f"bertlens.head(bertlens.load({given.name!r}), [{given.texts[text]!r}], kind={found.kind!r})"
+    blocks.same_in_python(code, shlex.join(["python", "-c", f"import bertlens; print({call}.sentence)"]), "bertlens_head")
 
 
 def content(given: Page) -> None:
@@ -43,7 +45,7 @@ def content(given: Page) -> None:
         with section():
             head.dropout(given, text)
     with section():
-        python(given, found, text, label, baseline, steps)
+        python(given, found, text, label=label, baseline=baseline, steps=steps)
 
 
 show("Classification head", "How does the classifier get from the sentence to its answer?", content)

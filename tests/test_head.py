@@ -226,8 +226,8 @@ def test_heads_over_tokens_are_followed_as_well(family: str, kind: str, loaded: 
         labels = [model.config.id2label[at] for at in out.logits[0].argmax(-1).tolist()]
         assert [row["label"] for row in found.answers.rows] == labels and len(labels) == len(found.tokens)
     else:
-        context = range(found.ids.index(checkpoint.tokenizer.sep_token_id) + 1, len(found.ids) - 1)
-        context = [place for place in context if not found.special[place]]
+        after = range(found.ids.index(checkpoint.tokenizer.sep_token_id) + 1, len(found.ids) - 1)
+        context = [place for place in after if not found.special[place]]
         scores = {(a, b): float(out.start_logits[0, a] + out.end_logits[0, b]) for a in context for b in context if a <= b}
         assert (first["start"], first["end"]) == max(scores, key=lambda span: scores[span])
 

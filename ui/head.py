@@ -53,9 +53,9 @@ def cls(found: Head) -> None:
     row = next((row for row in found.rows if row.id == found.ids[0]), None)
     where = "" if row is None else f" of norm {row.norm:.4f}, the {row.rank:,}. longest of {row.of:,}"
     st.caption(
-        f"Position 0 holds {blocks.plain(found.tokens[0])}, id {found.ids[0]}. What the embedding layer looks up for it {same} row "
-        f"{found.ids[0]} of the embedding matrix{where}: the same vector in front of every text. What it knows about the sentence, "
-        "it reads in the layers."
+        f"Position 0 holds {blocks.plain(found.tokens[0])}, id {found.ids[0]}. What the embedding layer looks up for it {same} "
+        f"row {found.ids[0]} of the embedding matrix{where}: the same vector in front of every text. What it knows about the "
+        "sentence, it reads in the layers."
     )
     blocks.table(head_tables.special_tokens(found), "bertlens-special-tokens")
     with st.expander(f"The row of this text: {len(found.tokens)} tokens with their segments", icon=":material/list:"):
@@ -84,8 +84,8 @@ def way(found: Head) -> None:
         else f" Values are those of position {found.position} ({blocks.plain(found.tokens[found.position])})."
     )
     st.caption(
-        f"Every call of {found.cls} after `last_hidden_state`, in the order of the calls, each recomputed by hand from the step "
-        f"before.{at}"
+        f"Every call of {found.cls} after `last_hidden_state`, in the order of the calls, each recomputed by hand from the "
+        f"step before.{at}"
     )
     st.dataframe(
         head_tables.steps(found),
@@ -207,7 +207,7 @@ def dropout(given: Page, text: int) -> None:
 
 def reach(given: Page, text: int) -> None:
     """What [CLS] attends to, and how far it moves."""
-    from bertlens.show import head_tables, layer_tables, shares
+    from bertlens.show import head_tables, shares
     from bertlens.show import token_layers as layers
 
     st.subheader("How the sentence gets into [CLS]", anchor="reach")
@@ -232,10 +232,9 @@ def reach(given: Page, text: int) -> None:
         st.markdown("**How far [CLS] moves**")
         path = questions.token_path(given, text, Condition())
         words = "How far [CLS] moves from one hidden state to the next, over its length before."
-        table = layer_tables.units(path, 0) if path.values.shape[1] == 0 else path.to_frame()
-        blocks.figure(
-            layers.token_lines(path, "change", (0,)), "bertlens-cls-change", table[table["position"] == 0], words=words
-        )
+        table = path.to_frame()
+        line = table[table["position"] == 0]
+        blocks.figure(layers.token_lines(path, "change", (0,)), "bertlens-cls-change", line, words=words)
 
 
 def _layer(found: ClsAttention) -> int:
@@ -261,8 +260,8 @@ def shares(given: Page, found: Head, text: int, at: int) -> tuple[str, int]:
     told = questions.token_shares(given, text, at, baseline, steps)
     st.markdown(blocks.plain(told.sentence))
     st.caption(
-        f"Integrated gradients: along the straight path from the baseline ({BASELINES[baseline]}), special tokens and positions "
-        f"kept. Occlusion: each word piece alone replaced by {blocks.plain(told.hidden)}. Both in units of the logit."
+        f"Integrated gradients: along the straight path from the baseline ({BASELINES[baseline]}), special tokens and "
+        f"positions kept. Occlusion: each word piece alone replaced by {blocks.plain(told.hidden)}. Both in units of the logit."
     )
     words = f"{told.sentence} Above zero a token speaks for the class, below against it."
     blocks.figure(pictures.parts(told), "bertlens-shares", told.to_frame(), words=words)

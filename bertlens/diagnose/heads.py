@@ -10,7 +10,7 @@ import torch
 
 from bertlens.errors import BertlensError
 from bertlens.judge.findings import most_serious_first, of_truncation
-from bertlens.judge.head import Field, Head, Predictions
+from bertlens.judge.head import AT_ONCE, MOST, Field, Head, Predictions
 from bertlens.judge.head_findings import of_head
 from bertlens.judge.head_steps import of_position, steps_of
 from bertlens.judge.token_answers import TokenAnswers, fills, labelled, spans
@@ -24,9 +24,6 @@ from bertlens.run.texts import Texts, as_texts, check_index
 
 if TYPE_CHECKING:
     from bertlens.run.checkpoint import Checkpoint
-
-MOST, AT_ONCE = 256, 8
-"""Texts of which the predictions are listed, and texts in a forward pass for it, in their order."""
 
 AXES = {
     "sequence": ("batch", "classes"),

@@ -24,6 +24,10 @@ READOUTS = {"cls": "[CLS]", "mean": "the mean of all tokens", "other": "a vector
 """What a head may take from the last hidden state."""
 
 
+MOST, AT_ONCE = 256, 8
+"""Texts of which the predictions are listed, and texts in a forward pass for it, in their order."""
+
+
 @dataclass(frozen=True)
 class Field:
     """One output of the model: its name, axes, shape and number format."""

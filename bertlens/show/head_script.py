@@ -6,7 +6,7 @@ import json
 from string import Template
 from typing import TYPE_CHECKING
 
-from bertlens.judge.head import Head
+from bertlens.judge.head import AT_ONCE, MOST, Head
 from bertlens.judge.head_steps import Step
 from bertlens.read.shares import TOKENS, points, stand_in_of
 from bertlens.run.condition import Condition
@@ -26,7 +26,8 @@ tokenizer = AutoTokenizer.from_pretrained(checkpoint, padding_side="right")
 def loaded(attention):
     """The model; weights that are not in the file are drawn with seed $seed."""
     torch.manual_seed($seed)
-    return $auto.from_pretrained(checkpoint, dtype=torch.float32, attn_implementation=attention).eval()
+    of = {"dtype": torch.float32, "attn_implementation": attention}
+    return $auto.from_pretrained(checkpoint, **of).eval()
 
 
 def tell(name, values):
@@ -47,31 +48,38 @@ special = batch.pop("special_tokens_mask")[0].bool()
 ids = batch["input_ids"]
 '''
 
-HELPERS = '''\
-
-
+HELPERS = {
+    "linear": '''\
 def linear(x, layer):
     """x W^T + b."""
     product = x @ layer.weight.T
     return product if layer.bias is None else product + layer.bias
 
 
+''',
+    "tanh": '''\
 def tanh(x):
     """(1 - e^-2|x|) / (1 + e^-2|x|) with the sign of x."""
     small = -2 * x.abs()
     return x.sign() * -torch.expm1(small) / (1 + small.exp())
 
 
+''',
+    "ReLU": '''\
 def relu(x):
     """x where it is above zero, else 0."""
     return x.where(x > 0, torch.zeros_like(x))
 
 
+''',
+    "GELU": '''\
 def gelu(x):
     """x times the normal distribution function of x."""
     return x / 2 * (1 + torch.erf(x / 2**0.5))
 
 
+''',
+    "LayerNorm": '''\
 def layer_norm(x, layer):
     """(x - mean) / sqrt(variance + eps), times the weight, plus the bias."""
     away = x - x.mean(-1, keepdim=True)
@@ -80,6 +88,11 @@ def layer_norm(x, layer):
     return found if layer.bias is None else found + layer.bias
 
 
+''',
+}
+"""Functions of a head by kind of step, written out."""
+
+HEAD = '''\
 def head(x):
     """Every step of the head from the vector that it takes, by the model's own modules."""
     steps = [x]
@@ -93,24 +106,40 @@ $hand
     return x
 
 
+def readouts(state, mask):
+    """What the head may take from the last hidden state, (batch, hidden)."""
+    mask = mask.unsqueeze(-1).to(state.dtype)
+    return {"cls": state[:, 0], "mean": (state * mask).sum(1) / mask.sum(1)}
+
+
 '''
 
 FOLLOWED = """\
 with torch.inference_mode():
     logits = model(**batch).logits
     state = model.base_model(**batch).last_hidden_state
-    mask = batch["attention_mask"].unsqueeze(-1).to(state.dtype)
-    readouts = {"cls": state[:, 0], "mean": (state * mask).sum(1) / mask.sum(1)}
-    for number, x in enumerate(head(readouts["$taken"])):
+    vectors = readouts(state, batch["attention_mask"])
+    for number, x in enumerate(head(vectors["$taken"])):
         tell(f"step {number}", x[0, :6])
-    tell("by hand, max abs", (by_hand(readouts["$taken"]) - logits).abs().max())
-    for name, x in readouts.items():
+    tell("by hand, max abs", (by_hand(vectors["$taken"]) - logits).abs().max())
+    for name, x in vectors.items():
         tell(f"logits of {name}", head(x)[-1])
+    for at in range(0, min(len(texts), $most), $batch):  # all texts
+        several = tokenizer(
+            texts[at : at + $batch],
+            padding=True,
+            truncation=True,
+            max_length=$limit,$no_segments
+            return_tensors="pt",
+        )
+        states = model.base_model(**several).last_hidden_state
+        for name, x in readouts(states, several["attention_mask"]).items():
+            tell(f"all texts from {at}, logits of {name}", head(x)[-1])
 $contributions"""
 
 CONTRIBUTIONS = """\
     # what every unit adds to the logit of one class
-    x, last = head(readouts["$taken"])[-2][0], model.$last
+    x, last = head(vectors["$taken"])[-2][0], model.$last
     parts = x * last.weight[$label]
     order = parts.abs().argsort(descending=True, stable=True)[:8]
     tell(f"contributions of units {order.tolist()}", parts[order])
@@ -241,6 +270,8 @@ def head_script(
         "label": label,
         "taken": found.taken,
         "runs": runs,
+        "most": MOST,
+        "batch": AT_ONCE,
         "position": found.position,
         "activation": {"softmax": ".softmax(-1)", "sigmoid": ".sigmoid()", "": ""}[found.activation],
     }
@@ -272,8 +303,10 @@ def _followed(found: Head, values: dict[str, object]) -> str:
     parts = ""
     if found.contributions is not None:
         parts = Template(CONTRIBUTIONS).substitute(values, last=found.steps[-1].module)
-    helpers = Template(HELPERS).substitute(own="\n".join(own), hand="\n".join(hand))
-    return helpers + Template(FOLLOWED).substitute(values, contributions=parts)
+    used = {step.kind for step in chain}
+    helpers = "".join(text for kind, text in HELPERS.items() if kind in used)
+    functions = Template(HEAD).substitute(own="\n".join(own), hand="\n".join(hand))
+    return "\n\n" + helpers + functions + Template(FOLLOWED).substitute(values, contributions=parts)
 
 
 def written(found: Head) -> list[Step] | None:
