@@ -1,3 +1,4 @@
+import json
 import shlex
 
 import streamlit as st
@@ -12,7 +13,8 @@ def python(given: Page, found, text: int, **shown) -> None:
     checkpoint = given.checkpoint()
     facts = {"architecture": checkpoint.architecture, "max_length": checkpoint.max_length}
     code = head_script(given.name, given.texts, found, **shown, **facts)
-    call = f"bertlens.head(bertlens.load({given.name!r}), [{given.texts[text]!r}], kind={found.kind!r})"
+    name, texts, kind = (json.dumps(one, ensure_ascii=False) for one in (given.name, [given.texts[text]], found.kind))
+    call = f"bertlens.head(bertlens.load({name}), {texts}, kind={kind})"
     blocks.same_in_python(code, shlex.join(["python", "-c", f"import bertlens; print({call}.sentence)"]), "bertlens_head")
 
 
@@ -43,7 +45,7 @@ def content(given: Page) -> None:
         with section():
             head.mean(found, given)
         with section():
-            head.dropout(given, text)
+            head.dropout(given, found, text)
     with section():
         python(given, found, text, label=label, baseline=baseline, steps=steps)
 

@@ -44,6 +44,13 @@ def chosen(given: Page) -> tuple[int, str, int]:
     return text, kind, int(asked) if asked.isdecimal() else 0
 
 
+def drawn(found: Head) -> None:
+    """In front of numbers that hang on weights which nobody trained: that they do."""
+    if found.drawn:
+        names = ", ".join(dict.fromkeys(name.rpartition(".")[0] for name in found.drawn))
+        st.markdown(f":red-badge[:material/casino: newly initialised: {blocks.plain(names)}] Numbers of a random draw.")
+
+
 def cls(found: Head) -> None:
     """The first token, its row in the embedding matrix, and the other special tokens."""
     from bertlens.show import head_tables
@@ -51,7 +58,7 @@ def cls(found: Head) -> None:
     st.subheader("[CLS] is a token like any other", anchor="cls")
     same = "is exactly" if found.is_row else "is NOT"
     row = next((row for row in found.rows if row.id == found.ids[0]), None)
-    where = "" if row is None else f" of norm {row.norm:.4f}, the {row.rank:,}. longest of {row.of:,}"
+    where = "" if row is None else f" (norm {row.norm:.4f}, number {row.rank:,} of {row.of:,} by length)"
     st.caption(
         f"Position 0 holds {blocks.plain(found.tokens[0])}, id {found.ids[0]}. What the embedding layer looks up for it {same} "
         f"row {found.ids[0]} of the embedding matrix{where}: the same vector in front of every text. What it knows about the "
@@ -69,9 +76,12 @@ def way(found: Head) -> None:
     from bertlens.show import head_tables
 
     st.subheader("From the last hidden state to the answer", anchor="steps")
+    drawn(found)
     again = found.by_hand
     with st.container(horizontal=True):
-        st.metric("Logits by hand", f"max abs {number(again.gap)}", help="Recomputed from the weights alone", width=200)
+        st.metric(
+            "By hand, max abs", number(again.gap), help="Logits recomputed from the weights, against the model's", width=180
+        )
         in_float64 = "not repeated" if again.gap_float64 is None else number(again.gap_float64)
         st.metric("The same in float64", in_float64, help="Rounding falls with the precision, a fault stays", width=180)
         saturated = next((step.saturation for step in found.steps if step.saturation is not None), None)
@@ -106,6 +116,7 @@ def outputs(found: Head) -> None:
 
     assert found.answers is not None
     st.subheader("What this head returns", anchor="outputs")
+    drawn(found)
     blocks.table(head_tables.fields(found), "bertlens-fields")
     captions = {
         "masked-lm": "The likeliest tokens for every mask; choose another position by its number below.",
@@ -124,6 +135,8 @@ def outputs(found: Head) -> None:
 
 def label(found: Head) -> int:
     """The class whose logit is looked at: that of the link, else the predicted one."""
+    st.subheader("The answer, and what makes it", anchor="answer")
+    drawn(found)
     asked = address.value("label")
     shown = int(asked) if asked.isdecimal() and int(asked) < len(found.labels) else found.predicted
     options = list(range(len(found.labels)))
@@ -141,7 +154,7 @@ def answer(found: Head, at: int) -> None:
 
     left, right = st.columns(2, gap="medium")
     with left:
-        st.markdown("**The answer, and the same head on another vector**")
+        st.markdown("**The same head on [CLS] and on the mean**")
         frame = head_tables.answers(found)
         words = "Logits and probabilities of every class with [CLS] and with the mean of all tokens in the head's place."
         if len(found.labels) > CLASSES:
@@ -171,6 +184,7 @@ def mean(found: Head, given: Page) -> None:
     if not found.replaced or found.predictions is None:
         st.info("This head reads every token, so there is no vector to replace.", icon=":material/info:")
         return
+    drawn(found)
     changed, count = int(found.predictions.changed.sum()), len(found.predictions.changed)
     takes = {"cls": "[CLS]", "mean": "the mean", "other": "neither of the two"}[found.taken]
     flips = f"Of {count} texts, {changed} get another class with the other vector. " if found.activation else ""
@@ -178,7 +192,7 @@ def mean(found: Head, given: Page) -> None:
         f"Nothing forbids it: the weights take any vector of this width. This head was made for {takes}. {flips}"
         "Which one is better is measured on labels, not argued: a head must be trained on the vector that it is to read."
     )
-    left, right = st.columns(2, gap="medium")
+    left, right = st.columns([3, 2], gap="medium")
     with left:
         st.markdown("**The same steps, side by side**")
         blocks.table(head_tables.side_by_side(found), "bertlens-side-by-side")
@@ -189,11 +203,12 @@ def mean(found: Head, given: Page) -> None:
         blocks.figure(pictures.scatter(found), "bertlens-predictions", frame, words=words)
 
 
-def dropout(given: Page, text: int) -> None:
+def dropout(given: Page, found: Head, text: int) -> None:
     """Twenty draws of dropout beside the logits without it."""
     from bertlens.show import head as pictures
 
     st.subheader("Dropout left on", anchor="dropout")
+    drawn(found)
     runs = questions.head_dropout(given, text)
     (st.warning if runs.active else st.info)(blocks.plain(runs.sentence), icon=":material/casino:")
     if runs.rates:
@@ -250,6 +265,7 @@ def shares(given: Page, found: Head, text: int, at: int) -> tuple[str, int]:
     from bertlens.show import shares as pictures
 
     st.subheader("Which tokens make this logit?", anchor="shares")
+    drawn(found)
     begins = "; ".join(f"{name}: {words}" for name, words in BASELINES.items())
     with st.container(horizontal=True, vertical_alignment="bottom"):
         baseline = address.one_of("Path begins at", "baseline", list(BASELINES), help=begins)

@@ -18,6 +18,9 @@ UNITS = 16
 COLUMNS = 3
 """Panels in a row."""
 
+FEWEST = 8
+"""Values from which on a histogram says something."""
+
 READOUTS = {
     "own": ("the model as it is", BLUE, ""),
     "cls": ("[CLS]", BLUE, ""),
@@ -27,8 +30,9 @@ READOUTS = {
 
 
 def drawn_steps(found: Head) -> list[Step]:
-    """The steps that have a picture: not dropout, which is off and changes nothing, and not the few numbers of the logits."""
-    return [step for step in found.steps if step.kind != "dropout" and step.values.size > 1]
+    """The steps that have a histogram: not dropout, which is off, not a few logits, and no vector that was shown before."""
+    many = [step for step in found.steps if step.kind != "dropout" and step.values.size >= FEWEST]
+    return [step for at, step in enumerate(many) if at + 1 == len(many) or not np.array_equal(step.values, many[at + 1].values)]
 
 
 def histograms(found: Head) -> go.Figure:

@@ -22,7 +22,7 @@ def steps(found: Head) -> pd.DataFrame:
             "norm": step.norm,
             "smallest": float(step.values.min()),
             "largest": float(step.values.max()),
-            "tanh above 0.99": None if step.saturation is None else f"{100 * step.saturation:.1f} %",
+            "tanh above 0.99": "" if step.saturation is None else f"{100 * step.saturation:.1f} %",
             "by hand": step.formula or "as it is",
             "max abs": step.gap,
             "max abs in float64": step.gap_float64,
