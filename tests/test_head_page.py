@@ -76,7 +76,6 @@ def test_the_page_says_what_the_core_says_and_another_view_runs_nothing(family_f
     page.number_input(key="edit_text").set_value(1).run()
     assert "trace" in ran and not page.exception and not page.error
     assert any("Fewer than three word pieces" in box for box in alerts(page)), "a text of one token"
-    assert "f = " not in page.code[-1].value and page.code[-1].value.startswith("python -c ")
 
 
 def test_a_head_that_is_drawn_is_told_in_front_of_every_number() -> None:

@@ -19,6 +19,9 @@ from bertlens.read.by_hand import RULES
 IN_A_LAYER = re.compile(r"\.\d+\.")
 """In the names of modules inside one of several layers; no head begins there."""
 
+LAYER = re.compile(r"\.\d+$")
+"""At the end of the name of a layer itself."""
+
 Found = dict[int, Tensor]
 """Tensors by the identity of those that they stand for."""
 
@@ -174,12 +177,25 @@ class _Recorder(TorchFunctionMode):
         self.modules: list[tuple[str, bool]] = [("", False)]
         self.last: Tensor | None = None
         self.lookup: Tensor | None = None
+        self.listening = False
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         if isinstance(out, Tensor | tuple | list) and not isinstance(out, torch.Size):
             self.calls.append(Call(func, args, kwargs or {}, out, *self.modules[-1]))
         return out
+
+    def listen(self, *_: Any) -> None:
+        """Calls are recorded from here on."""
+        if not self.listening:
+            self.listening = True
+            self.__enter__()
+
+    def rest(self, *_: Any) -> None:
+        """Inside a layer nothing is recorded: it would cost time and keep its tensors in memory."""
+        if self.listening:
+            self.listening = False
+            self.__exit__(None, None, None)
 
     def state(self, _: Any, __: Any, out: Any) -> None:
         """A part of the encoder has made another state of every token: what was called before it is no head."""
@@ -196,7 +212,7 @@ class _Recorder(TorchFunctionMode):
 
 @contextmanager
 def recording(model: Any) -> Iterator[_Recorder]:
-    """While it is open, the calls of the model's head are recorded; memory stays that of one layer."""
+    """While it is open, the calls of the model's head are recorded; what layers compute inside is not."""
     recorder = _Recorder()
     with ExitStack() as stack:
         for name, module in model.named_modules():
@@ -205,9 +221,13 @@ def recording(model: Any) -> Iterator[_Recorder]:
         for name, module in model.base_model.named_modules():
             if name and not IN_A_LAYER.search(name):
                 stack.callback(module.register_forward_hook(recorder.state).remove)
+                if LAYER.search(name):
+                    stack.callback(module.register_forward_pre_hook(recorder.rest).remove)
+                    stack.callback(module.register_forward_hook(recorder.listen).remove)
         stack.callback(model.base_model.register_forward_hook(recorder.encoded).remove)
         stack.callback(model.get_input_embeddings().register_forward_hook(recorder.looked_up).remove)
-        stack.enter_context(recorder)
+        recorder.listen()
+        stack.callback(recorder.rest)
         yield recorder
 
 
