@@ -189,13 +189,13 @@ class _Recorder(TorchFunctionMode):
         """Calls are recorded from here on."""
         if not self.listening:
             self.listening = True
-            self.__enter__()
+            self.__enter__()  # type: ignore[no-untyped-call]
 
     def rest(self, *_: Any) -> None:
         """Inside a layer nothing is recorded: it would cost time and keep its tensors in memory."""
         if self.listening:
             self.listening = False
-            self.__exit__(None, None, None)
+            self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
 
     def state(self, _: Any, __: Any, out: Any) -> None:
         """A part of the encoder has made another state of every token: what was called before it is no head."""
