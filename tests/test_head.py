@@ -101,6 +101,7 @@ def test_the_head_of_every_family_is_followed_and_recomputed(family: str, loaded
         assert found.contribution_gap(label) < 1e-6
     if checkpoint.architecture.segments > 1:
         assert set(found.segments) == {0, 1}, "the two sentences of a pair"
+    assert any("no segments" in note for note in found.notes) == (checkpoint.architecture.segments < 2)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -95,7 +95,7 @@ def head(
         predictions=_predictions(checkpoint, one, whole, progress) if one.kind == "sequence" else None,
         answers=_answers(checkpoint, one.kind, found, batch, names, row.segments, tied),
         findings=most_serious_first([*of_head(one, model, steps), *of_truncation(inputs.tokens, inputs.tokens)]),
-        notes=_notes(one, whole, masked),
+        notes=_notes(checkpoint, one, whole, text, masked),
     )
 
 
@@ -209,13 +209,15 @@ def _context(special: tuple[int, ...]) -> list[int]:
     return (content[gaps[0] :] if gaps else content) or list(range(len(special)))
 
 
-def _notes(one: Headed, texts: Texts, masked: str) -> tuple[str, ...]:
+def _notes(checkpoint: Checkpoint, one: Headed, texts: Texts, text: int, masked: str) -> tuple[str, ...]:
     found = []
     if not one.declares:
         says = f"declares {one.declared}" if one.declared else "declares no class"
         found.append(f"The config {says}; it is loaded as {one.cls} here.")
     if masked:
         found.append(f"The text has no mask, so the token “{masked}” was replaced by one.")
+    if not isinstance(texts[text], str) and checkpoint.architecture.segments < 2:
+        found.append("This architecture has no segments: only the separators tell it where the second sentence begins.")
     if one.kind == "sequence" and len(texts) > MOST:
         found.append(f"Predictions are listed for the first {MOST} of {len(texts):,} texts.")
     return tuple(found)

@@ -15,7 +15,7 @@ from bertlens.show.layers import BLUE, GREEN, GREY, ORANGE, framed
 UNITS = 16
 """Largest contributions that have a bar of their own; the others share one."""
 
-COLUMNS = 3
+COLUMNS = 2
 """Panels in a row."""
 
 FEWEST = 8
@@ -40,7 +40,7 @@ def histograms(found: Head) -> go.Figure:
     steps = drawn_steps(found)
     columns = min(COLUMNS, len(steps))
     rows = -(-len(steps) // columns)
-    titles = [f"{literal(step.name)}<br><sup>{step.kind}, norm {step.norm:.3g}{_saturated(step)}</sup>" for step in steps]
+    titles = [_title(step) for step in steps]
     figure = make_subplots(rows=rows, cols=columns, subplot_titles=titles, vertical_spacing=0.32 / rows)
     for at, step in enumerate(steps):
         place = {"row": at // columns + 1, "col": at % columns + 1}
@@ -64,8 +64,10 @@ def histograms(found: Head) -> go.Figure:
     return figure
 
 
-def _saturated(step: Step) -> str:
-    return "" if step.saturation is None else f", {100 * step.saturation:.1f} % above {SATURATED}"
+def _title(step: Step) -> str:
+    """What the step does and the last part of its name, which fit above a narrow panel, then its norm."""
+    saturated = "" if step.saturation is None else f", {100 * step.saturation:.1f} % above {SATURATED}"
+    return f"{step.kind} · {literal(step.name.rpartition('.')[2])}<br><sup>norm {step.norm:.3g}{saturated}</sup>"
 
 
 def answer(found: Head) -> go.Figure:
