@@ -80,8 +80,9 @@ def test_occlusion_is_the_fall_of_the_logit_row_by_row(family: str, loaded: Load
     assert single and all(fall == pytest.approx(found.occluded[place], abs=1e-5) for place, fall in single.items())
 
 
-def test_more_steps_leave_a_smaller_error(minilm: Checkpoint) -> None:
-    few, many = (bertlens.token_shares(minilm, [PAIR], label=0, steps=steps) for steps in (2, 40))
+def test_more_steps_leave_a_smaller_error(loaded: Loaded) -> None:
+    checkpoint = loaded("bert", head=SEQUENCE)
+    few, many = (bertlens.token_shares(checkpoint, [PAIR], label=0, baseline="mask", steps=steps) for steps in (2, 20))
     assert abs(many.error) < abs(few.error) / 20 and many.complete
     assert few.gradients.tolist() != many.gradients.tolist()
     assert -1 <= many.agreement <= 1 and few.name == "LABEL_0"
