@@ -3,7 +3,7 @@ import shlex
 
 import streamlit as st
 
-from ui import blocks, head, questions
+from ui import blocks, head, questions, shares
 from ui.frame import Page, section, show
 
 
@@ -39,13 +39,13 @@ def content(given: Page) -> None:
             label = head.label(found)
             head.answer(found, label)
         with section():
-            head.reach(given, text)
+            shares.reach(given, text)
         with section():
-            baseline, steps = head.shares(given, found, text, label)
+            baseline, steps = shares.parts(given, found, text, label)
         with section():
             head.mean(found, given)
         with section():
-            head.dropout(given, found, text)
+            shares.dropout(given, found, text)
     with section():
         python(given, found, text, label=label, baseline=baseline, steps=steps)
 

@@ -213,7 +213,7 @@ class _Recorder(TorchFunctionMode):
 @contextmanager
 def recording(model: Any) -> Iterator[_Recorder]:
     """While it is open, the calls of the model's head are recorded; what layers compute inside is not."""
-    recorder = _Recorder()
+    recorder, layered = _Recorder(), False
     with ExitStack() as stack:
         for name, module in model.named_modules():
             if name and not IN_A_LAYER.search(f"{name}."):
@@ -222,12 +222,14 @@ def recording(model: Any) -> Iterator[_Recorder]:
             if name and not IN_A_LAYER.search(name):
                 stack.callback(module.register_forward_hook(recorder.state).remove)
                 if LAYER.search(name):
+                    layered = True
                     stack.callback(module.register_forward_pre_hook(recorder.rest).remove)
                     stack.callback(module.register_forward_hook(recorder.listen).remove)
         stack.callback(model.base_model.register_forward_hook(recorder.encoded).remove)
         stack.callback(model.get_input_embeddings().register_forward_hook(recorder.looked_up).remove)
-        recorder.listen()
         stack.callback(recorder.rest)
+        if not layered:  # else the first layer that ends begins it, which spares the embeddings and the mask
+            recorder.listen()
         yield recorder
 
 
