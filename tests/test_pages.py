@@ -23,6 +23,7 @@ PAGES = (
     "pages/4_Layers.py",
     "pages/5_Pooling.py",
     "pages/6_Embedding_lookup.py",
+    "pages/7_Classification_head.py",
     "pages/8_Attention.py",
 )
 COMPARE = "pages/1_Batch_and_padding.py"

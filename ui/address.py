@@ -43,6 +43,10 @@ DEFAULTS: dict[str, str] = {
     "padded": "",
     "beside": "",
     "other": "",
+    "kind": "",
+    "label": "",
+    "baseline": "pad",
+    "steps": "50",
 }
 """Every name in a link with its value when it is left out."""
 

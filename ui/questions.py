@@ -14,15 +14,19 @@ from ui.progress import working
 if TYPE_CHECKING:
     from bertlens.judge.attention import Attention, AttentionOfTexts, PaddingLook
     from bertlens.judge.checkpoint.checkup import Checkup
+    from bertlens.judge.cls_attention import ClsAttention
     from bertlens.judge.comparison import Comparison
     from bertlens.judge.costs import Costs
+    from bertlens.judge.dropout_runs import DropoutRuns
     from bertlens.judge.expression.explained import Explained
+    from bertlens.judge.head import Head
     from bertlens.judge.layers import Layers
     from bertlens.judge.parting import Parting
     from bertlens.judge.pooling import Poolings
     from bertlens.judge.rows import Rows
     from bertlens.judge.sweep import Sweep
     from bertlens.judge.token_layers import TokenLayers
+    from bertlens.judge.token_shares import TokenShares
     from bertlens.judge.trap import PaddingTrap
     from bertlens.judge.weights.matrix import Matrix
     from bertlens.judge.weights.reload import Reload
@@ -248,6 +252,55 @@ def pooling_costs(page: Page, condition: Condition, readouts: tuple[str, ...]) -
         return diagnose.pooling_costs(checkpoint, page.texts, condition=condition, readouts=readouts, progress=progress)
 
     return _asked(page, "Timing the readouts", ("costs", page.texts, condition, readouts), make)
+
+
+def head(page: Page, text: int, kind: str, token: int) -> Head:
+    """One text through the head of the model, step by step, and what it says about the others."""
+    from bertlens import diagnose
+
+    checkpoint, of_token = page.checkpoint(), 0 if kind in ("", "sequence") else token
+
+    def make(progress: Progress) -> Head:
+        return diagnose.head(checkpoint, page.texts, text, kind=kind, token=of_token, progress=progress)
+
+    return _asked(page, "Following the head", ("head", page.texts, text, kind, of_token), make, memory.large)
+
+
+def head_dropout(page: Page, text: int) -> DropoutRuns:
+    """One text with dropout on, many times."""
+    from bertlens import diagnose
+
+    checkpoint = page.checkpoint()
+
+    def make(progress: Progress) -> DropoutRuns:
+        return diagnose.head_dropout(checkpoint, page.texts, text, progress=progress)
+
+    return _asked(page, "Drawing dropout", ("dropout", page.texts[text]), make)
+
+
+def cls_attention(page: Page, text: int) -> ClsAttention:
+    """What [CLS] of one text attends to."""
+    from bertlens import diagnose
+
+    checkpoint = page.checkpoint()
+
+    def make(progress: Progress) -> ClsAttention:
+        return diagnose.cls_attention(checkpoint, page.texts, text)
+
+    return _asked(page, "Reading the attention", ("cls attention", page.texts[text]), make, memory.large)
+
+
+def token_shares(page: Page, text: int, label: int, baseline: str, steps: int) -> TokenShares:
+    """Each token's part in one logit."""
+    from bertlens import diagnose
+
+    checkpoint = page.checkpoint()
+    asked = {"label": label, "baseline": baseline, "steps": steps}
+
+    def make(progress: Progress) -> TokenShares:
+        return diagnose.token_shares(checkpoint, page.texts, text, **asked, progress=progress)  # type: ignore[arg-type]
+
+    return _asked(page, "Sharing out the logit", ("shares", page.texts[text], *asked.values()), make)
 
 
 def check(page: Page) -> Checkup:

@@ -16,6 +16,7 @@ PAGES = (
     ("pages/4_Layers.py", "Layers", ":material/layers:"),
     ("pages/5_Pooling.py", "Pooling", ":material/merge:"),
     ("pages/6_Embedding_lookup.py", "Embedding lookup", ":material/table_rows:"),
+    ("pages/7_Classification_head.py", "Classification head", ":material/label:"),
     ("pages/8_Attention.py", "Attention", ":material/visibility:"),
 )
 """Every page with its label and icon, in reading order."""

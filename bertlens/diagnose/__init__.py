@@ -1,10 +1,12 @@
 """Diagnose: one function per question, composed of the four rooms. Pages, command line and notebooks call these."""
 
-from bertlens.diagnose.attention import attention, attention_of_texts, attention_to_padding, fitted, longest_row
+from bertlens.diagnose.attentions import attention, attention_of_texts, attention_to_padding, fitted, longest_row
+from bertlens.diagnose.classifying import head
 from bertlens.diagnose.comparing import compare, index_or_slice, padding_sweep, where_they_part
 from bertlens.diagnose.editing import edit, nearest_entries
+from bertlens.diagnose.embeddings import lookup, lookup_cost, own_positions, padded_vectors
 from bertlens.diagnose.files import check, check_texts, weight_matrix
-from bertlens.diagnose.lookup import lookup, lookup_cost, own_positions, padded_vectors
+from bertlens.diagnose.head_runs import cls_attention, head_dropout, token_shares
 from bertlens.diagnose.states import layers, token_path
 from bertlens.diagnose.tensors import capture, explain, shapes
 from bertlens.diagnose.vectors import padding_trap, pool, pooling, pooling_costs
@@ -16,10 +18,13 @@ __all__ = [
     "capture",
     "check",
     "check_texts",
+    "cls_attention",
     "compare",
     "edit",
     "explain",
     "fitted",
+    "head",
+    "head_dropout",
     "index_or_slice",
     "layers",
     "longest_row",
@@ -35,6 +40,7 @@ __all__ = [
     "pooling_costs",
     "shapes",
     "token_path",
+    "token_shares",
     "weight_matrix",
     "where_they_part",
 ]

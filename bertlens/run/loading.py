@@ -76,8 +76,13 @@ def tokenizer(folder: Path, name: str) -> Any:
     return found
 
 
-def model(folder: Path, name: str, config: Any) -> tuple[PreTrainedModel, LoadReport]:
-    """The base model in float32 on the CPU, in evaluation mode, with what loading reported."""
+def model(folder: Path, name: str, config: Any, auto: Any = transformers.AutoModel) -> tuple[PreTrainedModel, LoadReport]:
+    """The model in float32 on the CPU, in evaluation mode, with what loading reported.
+
+    Parameters
+    ----------
+    auto : the Auto class that builds it; the base model where nothing is given.
+    """
     files = weight_files(folder)
     if not files:
         raise BertlensError(
@@ -91,7 +96,7 @@ def model(folder: Path, name: str, config: Any) -> tuple[PreTrainedModel, LoadRe
         )
     try:
         with quiet():
-            loaded, info = transformers.AutoModel.from_pretrained(
+            loaded, info = auto.from_pretrained(
                 folder,
                 config=config,
                 dtype=torch.float32,

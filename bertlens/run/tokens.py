@@ -110,6 +110,22 @@ def _call(tokenizer: Any, texts: Texts, specials: bool, limit: int | None) -> li
     return [found[index] for index in range(len(texts))]
 
 
+def words(checkpoint: Checkpoint, text: Text, tokens: Tokens) -> list[list[int]] | None:
+    """Positions of the tokens of each word without special tokens; None where the tokenizer does not tell or cut the text."""
+    tokenizer = checkpoint.tokenizer
+    if not tokenizer.is_fast:
+        return None
+    with checkpoint.tokenizer_lock, _state_kept(tokenizer):
+        rows = tokenizer(*sides(text), verbose=False)
+    if tuple(rows["input_ids"]) != tokens.ids:
+        return None
+    found: dict[tuple[int | None, int], list[int]] = {}
+    for place, (side, word) in enumerate(zip(rows.sequence_ids(), rows.word_ids(), strict=True)):
+        if word is not None and not tokens.special[place]:
+            found.setdefault((side, word), []).append(place)
+    return list(found.values())
+
+
 def _cut_at(tokenizer: Any, rows: Any, at: int, text: Text) -> int | None:
     if not tokenizer.is_fast or tokenizer.truncation_side != "right":
         return None

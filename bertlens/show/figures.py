@@ -23,9 +23,10 @@ BARE = {"showgrid": False, "zeroline": False}
 """An axis of a map, whose cells need no lines between them."""
 
 MARGIN = {"l": 10, "r": 10, "t": 40, "b": 10}
+LEGEND = {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0}
 COMMON: Mapping[str, object] = {
     "margin": MARGIN,
-    "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0},
+    "legend": LEGEND,
     "hovermode": "closest",
     "plot_bgcolor": "rgba(0,0,0,0)",
 }

@@ -1,0 +1,93 @@
+"""What following the head costs above one forward pass, and integrated gradients above their bare passes.
+
+    python -m benchmarks.head [--rounds 5]
+
+Every time is a ratio within one run, both sides taking turns. The bare passes of integrated gradients are those of the same
+rows in the same batches, forward and backward, with nothing around them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import torch
+
+from benchmarks.cost import base_size
+from benchmarks.layers import ratio, texts_of
+from bertlens.judge.head_steps import steps_of
+from bertlens.read.head import trace
+from bertlens.read.shares import TOKENS, _frozen, integrated_gradients
+from bertlens.run.checkpoint import Checkpoint, load
+from bertlens.run.condition import Condition
+from bertlens.run.headed import headed
+from bertlens.run.inputs import Batch, prepare
+
+STEPS = 50
+
+
+def batch_of(checkpoint: Checkpoint, tokens: int) -> Batch:
+    """One text of so many tokens."""
+    return next(iter(prepare(checkpoint, texts_of([tokens]), Condition())))
+
+
+def following(checkpoint: Checkpoint, tokens: int, rounds: int, *, by_hand: bool) -> float:
+    """A trace of the head over one forward pass; `by_hand` recomputes every step in float32 and twice in float64 as well."""
+    one, batch = headed(checkpoint), batch_of(checkpoint, tokens)
+    model = one.own_instance()
+
+    def bare() -> None:
+        with torch.inference_mode():
+            model(**batch.tensors)
+
+    def whole() -> None:
+        with torch.inference_mode():
+            found = trace(model, batch.tensors, batch.real)
+            if by_hand:
+                steps_of(found, one.drawn, 0)
+
+    return ratio(bare, whole, rounds)
+
+
+def sharing(checkpoint: Checkpoint, tokens: int, rounds: int) -> float:
+    """Integrated gradients over the same rows forward and backward."""
+    one, batch = headed(checkpoint), batch_of(checkpoint, tokens)
+    model = _frozen(one.own_instance())
+    start = model.get_input_embeddings()(batch.tensors["input_ids"])
+    others = {name: tensor for name, tensor in batch.tensors.items() if name != "input_ids"}
+    at_once = max(1, TOKENS // tokens)
+
+    def bare() -> None:
+        for at in range(0, STEPS, at_once):
+            rows = min(at_once, STEPS - at)
+            embeddings = start.expand(rows, -1, -1).clone().requires_grad_()
+            passed = {name: tensor.expand(rows, -1) for name, tensor in others.items()}
+            torch.autograd.grad(model(inputs_embeds=embeddings, **passed).logits[:, 0].sum(), embeddings)
+
+    return ratio(bare, lambda: integrated_gradients(one, batch, 0, None, STEPS), rounds)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    rounds = parser.parse_args().rounds
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, median of {rounds} rounds\n")
+    print("| what | model | tokens | ratio | bound |")
+    print("| --- | --- | --- | --- | --- |")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, checkpoint in (("random bert-base", base_size(Path(folder))), ("minilm", load())):
+            for tokens in (32, 128, min(512, checkpoint.max_length)):
+                followed = following(checkpoint, tokens, 4 * rounds, by_hand=False)
+                print(f"| head followed | {name} | {tokens} | {followed:.3f} | 1.05 |", flush=True)
+            checked = following(checkpoint, 128, 4 * rounds, by_hand=True)
+            print(f"| head followed and recomputed by hand | {name} | 128 | {checked:.3f} | |")
+            for tokens in (32, 128):
+                print(
+                    f"| integrated gradients | {name} | {tokens} | {sharing(checkpoint, tokens, rounds):.3f} | 1.15 |",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()
