@@ -16,7 +16,9 @@ def states(found) -> str:
         f"`hidden_states` has {found.depth + 1} entries: the embeddings, then {found.depth} layers. `hidden_states[-1]` {tied} "
         "`last_hidden_state` in this architecture; checked in this run."
     )
-    return layers.travel(found)
+    measure = layers.travel(found)
+    layers.named(found)
+    return measure
 
 
 def two_conditions(given: Page, text: int) -> None:

@@ -44,9 +44,13 @@ def travel(found: Layers) -> str:
     st.caption(said + " Lines are means, bands reach from the smallest to the largest token.")
     frame = layer_tables.travel(found, measure)
     blocks.figure(layers.travel(found, measure), "bertlens-travel", frame, words=said, document=found)
+    return measure
+
+
+def named(found: Layers) -> None:
+    """What each state is, and how it is read."""
     with st.expander("What each state is, and how it is read", icon=":material/list:"):
         blocks.table(found.to_frame(), "bertlens-states")
-    return measure
 
 
 @at_once
@@ -75,9 +79,14 @@ def narrow(found: Layers) -> None:
         blocks.figure(layers.cka(found, debiased=debiased), "bertlens-cka", table, words=alike)
 
 
-@at_once
 def texts(found: Layers, given: Texts, measure: str) -> tuple[str, int]:
     """The texts' vectors through the states, and how alike they are; the pooling and the state that were chosen."""
+    pooling = _courses(found, given, measure)
+    return pooling, _pairs(found, found.course(pooling), given)
+
+
+@at_once
+def _courses(found: Layers, given: Texts, measure: str) -> str:
     from bertlens.show import course as pictures
 
     st.subheader("Your texts through the layers", anchor="texts")
@@ -94,7 +103,7 @@ def texts(found: Layers, given: Texts, measure: str) -> tuple[str, int]:
     with right:
         st.markdown("**How alike the texts are**")
         _alike(found, course)
-    return pooling, _pairs(found, course, given)
+    return pooling
 
 
 def _alike(found: Layers, course: Course) -> None:
@@ -108,6 +117,7 @@ def _alike(found: Layers, course: Course) -> None:
     blocks.figure(pictures.similarity(course, found.labels), ALIKE, frame, words=words, on_click=_pick_state)
 
 
+@at_once
 def _pairs(found: Layers, course: Course, given: Texts) -> int:
     """All pairs of texts in one state, which is returned, and the way of the texts through a plane."""
     from bertlens.show import course as pictures
