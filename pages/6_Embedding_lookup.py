@@ -1,7 +1,6 @@
 import streamlit as st
 
-from ui import blocks, lookup, lookup_edits
-from ui import lookup_questions as questions
+from ui import blocks, lookup, lookup_edits, questions
 from ui.frame import Page, section, show
 from ui.layers import text_number
 

@@ -36,8 +36,7 @@ def content(given: Page) -> None:
         )
     else:
         with section():
-            label = head.label(found)
-            head.answer(found, label)
+            label = head.answer(found)
         with section():
             shares.reach(given, text)
         with section():

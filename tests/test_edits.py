@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,12 +13,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from transformers import AutoModelForSequenceClassification
 
 import bertlens
 from bertlens.errors import BertlensError
 from bertlens.run.checkpoint import Checkpoint
 from bertlens.run.edits import KINDS, edited, parse, written
-from bertlens.run.outputs import Outputs
 from bertlens.run.vectorfile import vector_of
 from tests.conftest import Loaded
 
@@ -198,18 +200,26 @@ def test_ranks_among_the_texts(minilm: Checkpoint) -> None:
         bertlens.edit(minilm, TEXTS, edits="1:zero", pooling="nonsense")
 
 
-class Doubled:
-    """A head that reads the first two units of [CLS]."""
-
-    labels = ("no", "yes")
-
-    def logits(self, outputs: Outputs) -> torch.Tensor:
-        return 2 * outputs.last_hidden_state[:, 0, :2]
-
-
-def test_a_head_gives_its_logits_before_and_after(loaded: Loaded) -> None:
-    found = bertlens.edit(loaded("bert"), TEXTS, edits="1:zero", head=Doubled())
-    assert found.logits is not None and found.logits.labels == ("no", "yes")
-    assert found.logits.before != found.logits.after and "the logits move by" in found.sentence
+def test_the_checkpoint_s_classifier_gives_its_logits_before_and_after(loaded: Loaded) -> None:
+    checkpoint = loaded("bert", head="sequence-classification")
+    found = bertlens.edit(checkpoint, TEXTS, edits="1:zero")
+    model = AutoModelForSequenceClassification.from_pretrained(checkpoint.folder).eval()
+    with torch.inference_mode():
+        batch = checkpoint.tokenizer(TEXTS[0], return_tensors="pt")
+        vectors = model.get_input_embeddings()(batch.pop("input_ids"))
+        before = model(inputs_embeds=vectors, **batch).logits[0]
+        vectors[0, 1] = 0
+        after = model(inputs_embeds=vectors, **batch).logits[0]
+    assert found.logits is not None and found.logits.labels == tuple(model.config.id2label.values())
+    assert found.logits.before == tuple(before.tolist()) and found.logits.after == tuple(after.tolist())
+    assert before.tolist() != after.tolist() and "the logits move by" in found.sentence
     assert found.to_dict()["logits"]["before"] == list(found.logits.before)
+
+
+def test_without_a_trained_classifier_there_are_no_logits(loaded: Loaded, tmp_path: Path) -> None:
     assert bertlens.edit(loaded("bert"), TEXTS, edits="1:zero").to_dict()["logits"] is None
+    folder = tmp_path / "drawn"
+    shutil.copytree(loaded("bert").folder, folder)
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    (folder / "config.json").write_text(json.dumps(config | {"architectures": ["BertForSequenceClassification"]}), "utf-8")
+    assert bertlens.edit(bertlens.load(str(folder)), TEXTS, edits="1:zero").logits is None, "a head that is drawn anew"

@@ -35,7 +35,7 @@ def ran() -> Iterator[list[str]]:
     asked: list[str] = []
     patched = pytest.MonkeyPatch()
     watched = [(classifying, "trace"), (head_runs, "integrated_gradients"), (head_runs, "occlusion"), (head_runs, "running")]
-    for module, name in [*watched, (head_runs, "attention_from_first")]:
+    for module, name in [*watched, (head_runs, "attentions")]:
         original = getattr(module, name)
 
         def told(*arguments: Any, name: str = name, real: Any = original, **options: Any) -> Any:

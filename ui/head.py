@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from ui import address, blocks
-from ui.frame import Page
+from ui.frame import Page, at_once
 from ui.layers import text_number
 
 if TYPE_CHECKING:
@@ -124,8 +124,15 @@ def outputs(found: Head) -> None:
     blocks.table(found.answers.to_frame(), "bertlens-answers")
 
 
-def label(found: Head) -> int:
-    """The class whose logit is looked at: that of the link, else the predicted one."""
+@at_once
+def answer(found: Head) -> int:
+    """The logits, and what makes up that of one class: that of the link, else the predicted one; which class."""
+    at = _label(found)
+    _answer(found, at)
+    return at
+
+
+def _label(found: Head) -> int:
     st.subheader("The answer, and what makes it", anchor="answer")
     drawn(found)
     asked = address.value("label")
@@ -137,8 +144,7 @@ def label(found: Head) -> int:
     )
 
 
-def answer(found: Head, at: int) -> None:
-    """The logits and what makes up that of the chosen class."""
+def _answer(found: Head, at: int) -> None:
     from bertlens.judge.wording import number
     from bertlens.show import head as pictures
     from bertlens.show import head_tables

@@ -10,10 +10,8 @@ import streamlit as st
 from bertlens.read.readout import Readout
 from bertlens.run.condition import Condition
 from bertlens.run.texts import sides
-from ui import address, blocks
-from ui import lookup_questions as questions
-from ui.frame import Page
-from ui.questions import compare
+from ui import address, blocks, questions
+from ui.frame import Page, at_once
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,6 +82,7 @@ def _shape(values: np.ndarray) -> str:
     return " × ".join(map(str, values.shape))
 
 
+@at_once
 def one_token(found: Lookup) -> int:
     """Every unit of the vectors of one token; which token it is."""
     from bertlens.show import lookup as pictures
@@ -192,7 +191,7 @@ def segments(given: Page) -> None:
     chosen = given.texts[:MOST_TEXTS]
     if len(chosen) < len(given.texts):
         st.caption(f":material/info: The first {MOST_TEXTS} of {len(given.texts):,} texts are run, each alone.")
-    found = compare(given, *conditions, Readout.parse(readout), chosen)
+    found = questions.compare(given, *conditions, Readout.parse(readout), chosen)
     blocks.verdict(found)
     numbers = ("max_abs", "l2", "max_abs_float64", "bound_float64")
     blocks.table(found.to_frame(), "bertlens-segments", numbers=numbers, document=found)

@@ -10,9 +10,8 @@ import streamlit as st
 from bertlens.errors import BertlensError
 from bertlens.run.edits import KINDS, check, parse, written
 from bertlens.run.vectorfile import FORMATS, vector_of
-from ui import address, blocks
-from ui import lookup_questions as questions
-from ui.frame import Page
+from ui import address, blocks, questions
+from ui.frame import Page, at_once
 from ui.lookup import pooling
 from ui.pictures import Point
 
@@ -114,6 +113,7 @@ def _file() -> str:
     return name
 
 
+@at_once
 def _states(shown: Effect) -> None:
     from bertlens.judge.edits import MEASURES as MEANING
     from bertlens.show import edits as pictures
@@ -161,6 +161,7 @@ def _neighbours(given: Page, shown: Effect) -> None:
     blocks.figure(picture, "bertlens-edit-neighbours", shown.neighbours.to_frame(), words=words)
 
 
+@at_once
 def nearest(given: Page, found: Lookup, shown: Effect | None, token: int) -> None:
     """The entries of the vocabulary that lie nearest to a token's lookup, to its sum, and to both after the edits."""
     from bertlens.show import edits as pictures

@@ -8,7 +8,7 @@ import streamlit as st
 
 from bertlens.run.condition import Condition
 from ui import address, blocks, questions
-from ui.frame import Page
+from ui.frame import Page, at_once
 from ui.head import CLASSES, drawn
 
 if TYPE_CHECKING:
@@ -59,10 +59,7 @@ def reach(given: Page, text: int) -> None:
         blocks.figure(shares.heads(found), "bertlens-cls-heads", head_tables.heads(found), words=words)
     left, right = st.columns([3, 2], gap="medium")
     with left:
-        layer = _layer(found)
-        words = f"What [CLS] attends to in every head of layer {layer}."
-        frame = found.to_frame()
-        blocks.figure(shares.by_head(found, layer), "bertlens-cls-head", frame[frame["layer"] == layer], words=words)
+        _one_layer(found)
     with right:
         st.markdown("**How far [CLS] moves**")
         path = questions.token_path(given, text, Condition())
@@ -70,6 +67,16 @@ def reach(given: Page, text: int) -> None:
         table = path.to_frame()
         line = table[table["position"] == 0]
         blocks.figure(layers.token_lines(path, "change", (0,)), "bertlens-cls-change", line, words=words)
+
+
+@at_once
+def _one_layer(found: ClsAttention) -> None:
+    from bertlens.show import shares
+
+    layer = _layer(found)
+    words = f"What [CLS] attends to in every head of layer {layer}."
+    frame = found.to_frame()
+    blocks.figure(shares.by_head(found, layer), "bertlens-cls-head", frame[frame["layer"] == layer], words=words)
 
 
 def _layer(found: ClsAttention) -> int:

@@ -14,8 +14,8 @@ from bertlens.judge.head import AT_ONCE, MOST, Field, Head, Predictions
 from bertlens.judge.head_findings import of_head
 from bertlens.judge.head_steps import of_position, steps_of
 from bertlens.judge.token_answers import TokenAnswers, fills, labelled, spans
-from bertlens.read.from_cls import special_rows
 from bertlens.read.head import Trace, trace
+from bertlens.read.special_rows import special_rows
 from bertlens.run.condition import Condition
 from bertlens.run.headed import Headed, headed
 from bertlens.run.inputs import Batch, Inputs, prepare

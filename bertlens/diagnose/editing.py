@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from bertlens.diagnose.alone import last_state, row_of
+from bertlens.diagnose.classifying import labels_of, on_device
 from bertlens.errors import BertlensError
 from bertlens.judge.edits import MOST_NEIGHBOURS, Effect, Logits, Neighbours, moved
 from bertlens.judge.layers import states_of
@@ -24,30 +25,19 @@ from bertlens.read.vocabulary import nearest_entries as entries_near
 from bertlens.run import edits as changes
 from bertlens.run import embedded
 from bertlens.run.condition import Condition
-from bertlens.run.inputs import prepare
+from bertlens.run.headed import headed, kind_of
+from bertlens.run.inputs import Batch, prepare
 from bertlens.run.outputs import Outputs
 from bertlens.run.packing import NEEDS_PADDING, packed
 from bertlens.run.progress import Progress, silent
 from bertlens.run.texts import Texts, as_texts
+from bertlens.run.variants import running
 
 if TYPE_CHECKING:
     from bertlens.run.checkpoint import Checkpoint
 
 POOLED = tuple(pooling for pooling in OF_STATES if pooling not in NEEDS_PADDING)
 """Poolings by which neighbours are ranked: those that a text alone and a text in a batch share."""
-
-
-class Head(Protocol):
-    """A classification head on top of the encoder that was loaded."""
-
-    @property
-    def labels(self) -> Sequence[str]:
-        """Of the classes."""
-        ...
-
-    def logits(self, outputs: Outputs) -> torch.Tensor:
-        """From the outputs of the encoder to (batch, classes)."""
-        ...
 
 
 def edit(
@@ -58,17 +48,17 @@ def edit(
     edits: str,
     pooling: str = "mean",
     vectors: Mapping[str, np.ndarray] | None = None,
-    head: Head | None = None,
     progress: Progress = silent,
 ) -> Effect:
-    """Change looked-up vectors of one text, feed them back, and measure what becomes of every state.
+    """Change looked-up vectors of one text, feed them back, and measure what becomes of every state, and of the logits.
+
+    Logits are there where the config declares a sequence classifier and the file holds all of its weights.
 
     Parameters
     ----------
     edits : `3:scale=2;5-7:zero`, see `bertlens.run.edits`.
     pooling : of the vectors by which the text's neighbours are told; those of every other one of `POOLED` are kept as well.
     vectors : name -> (width,), for edits of the kind `vector`.
-    head : gives logits, where the checkpoint has a classification head.
 
     Raises
     ------
@@ -114,7 +104,7 @@ def edit(
         trial=trial,
         pooling=pooling,
         near=_neighbours(checkpoint, whole, text, runs),
-        logits=_logits(head, runs) if head is not None else None,
+        logits=_logits(checkpoint, batch, embedded.with_vectors(batch, table("float32")[1][None])),
     )
 
 
@@ -146,9 +136,18 @@ def _neighbours(checkpoint: Checkpoint, texts: Texts, text: int, runs: tuple[Out
     return found
 
 
-def _logits(head: Head, runs: tuple[Outputs, Outputs]) -> Logits:
-    before, after = (tuple(wide(head.logits(outputs)[0]).tolist()) for outputs in runs)
-    return Logits(tuple(head.labels), before, after)
+def _logits(checkpoint: Checkpoint, *batches: Batch) -> Logits | None:
+    """Of the checkpoint's own classifier; None where it has none, or one that nobody trained."""
+    if kind_of(checkpoint.model.config) != "sequence":
+        return None
+    one = headed(checkpoint, "sequence")
+    if one.drawn:
+        return None
+    model, found = one.instance(), []
+    for batch in batches:
+        with running("float32", None):
+            found.append(tuple(wide(model(**on_device(one.device, batch)).logits[0]).tolist()))
+    return Logits(labels_of(model.config), *found)
 
 
 def nearest_entries(

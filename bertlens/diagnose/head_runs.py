@@ -13,8 +13,8 @@ from bertlens.errors import BertlensError
 from bertlens.judge.cls_attention import ClsAttention
 from bertlens.judge.dropout_runs import DropoutRuns
 from bertlens.judge.token_shares import TokenShares
-from bertlens.read.from_cls import attention_from_first
 from bertlens.read.shares import hiding, integrated_gradients, occlusion, stand_in
+from bertlens.run.attentions import attentions
 from bertlens.run.progress import Progress, silent
 from bertlens.run.tokens import words
 from bertlens.run.variants import running
@@ -56,11 +56,12 @@ def head_dropout(
 
 
 def cls_attention(checkpoint: Checkpoint, texts: Sequence[Any] | str, text: int = 0) -> ClsAttention:
-    """What [CLS] of one text attends to in every layer and head, with eager attention."""
-    _, one, inputs = of_one(checkpoint, texts, text, "sequence")
-    batch, row = next(iter(inputs)), inputs.tokens[0]
-    values = attention_from_first(one, batch.tensors)
-    return ClsAttention(text, tuple(map(str, checkpoint.tokenizer.convert_ids_to_tokens(list(row.ids)))), row.special, values)
+    """What [CLS] of one text attends to in every layer and head, with eager attention; one row of each head is kept."""
+    _, _, inputs = of_one(checkpoint, texts, text, "sequence")
+    row = inputs.tokens[0]
+    ((_, layers),) = attentions(inputs, lambda _, __, weights: weights[0, :, 0].float().cpu())
+    names = tuple(map(str, checkpoint.tokenizer.convert_ids_to_tokens(list(row.ids))))
+    return ClsAttention(text, names, row.special, torch.stack(layers).numpy())
 
 
 def token_shares(

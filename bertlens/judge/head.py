@@ -12,7 +12,7 @@ from bertlens.judge.findings import Finding
 from bertlens.judge.head_steps import Step
 from bertlens.judge.measures import plain
 from bertlens.judge.wording import number
-from bertlens.read.from_cls import Row
+from bertlens.read.special_rows import Row
 from bertlens.run.headed import KINDS
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Lookup questions: what the page Embedding lookup asks of the core, each answered once and kept."""
+"""The vectors before the first layer, and edits of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ui import memory
 from ui.frame import Page
-from ui.questions import _asked as asked
+from ui.questions.asked import asked
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,0 +1,45 @@
+"""Questions: what pages ask of the core, each answered once and kept; a file for each file of `bertlens/diagnose`."""
+
+from ui.questions.attentions import attention_of_layer, attention_of_texts, attention_to_padding, attentions, longest
+from ui.questions.classifying import cls_attention, head, head_dropout, token_shares
+from ui.questions.comparing import compare, index_or_slice, parting, sweep
+from ui.questions.embeddings import edit, lookup, lookup_cost, nearest_entries, own_positions, padded_vectors
+from ui.questions.files import check, reload, repair_plan, weight_matrix
+from ui.questions.states import layers, token_path
+from ui.questions.tensors import capture, explain, shapes
+from ui.questions.vectors import other_readouts, padding_trap, pooling, pooling_costs
+
+__all__ = [
+    "attention_of_layer",
+    "attention_of_texts",
+    "attention_to_padding",
+    "attentions",
+    "capture",
+    "check",
+    "cls_attention",
+    "compare",
+    "edit",
+    "explain",
+    "head",
+    "head_dropout",
+    "index_or_slice",
+    "layers",
+    "longest",
+    "lookup",
+    "lookup_cost",
+    "nearest_entries",
+    "other_readouts",
+    "own_positions",
+    "padded_vectors",
+    "padding_trap",
+    "parting",
+    "pooling",
+    "pooling_costs",
+    "reload",
+    "repair_plan",
+    "shapes",
+    "sweep",
+    "token_path",
+    "token_shares",
+    "weight_matrix",
+]
