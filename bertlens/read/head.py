@@ -16,9 +16,6 @@ from torch.utils._pytree import tree_leaves, tree_map
 from bertlens.errors import BertlensError
 from bertlens.read.by_hand import RULES
 
-IN_A_LAYER = re.compile(r"\.\d+\.")
-"""In the names of modules inside one of several layers; no head begins there."""
-
 LAYER = re.compile(r"\.\d+$")
 """At the end of the name of a layer itself."""
 
@@ -215,22 +212,30 @@ def recording(model: Any) -> Iterator[_Recorder]:
     """While it is open, the calls of the model's head are recorded; what layers compute inside is not."""
     recorder, layered = _Recorder(), False
     with ExitStack() as stack:
-        for name, module in model.named_modules():
-            if name and not IN_A_LAYER.search(f"{name}."):
+        for name, module in _outside(model):
+            if not LAYER.search(name):
                 _name(stack, module, name, recorder)
-        for name, module in model.base_model.named_modules():
-            if name and not IN_A_LAYER.search(name):
-                stack.callback(module.register_forward_hook(recorder.state).remove)
-                if LAYER.search(name):
-                    layered = True
-                    stack.callback(module.register_forward_pre_hook(recorder.rest).remove)
-                    stack.callback(module.register_forward_hook(recorder.listen).remove)
+        for name, module in _outside(model.base_model):
+            stack.callback(module.register_forward_hook(recorder.state).remove)
+            if LAYER.search(name):
+                layered = True
+                stack.callback(module.register_forward_pre_hook(recorder.rest).remove)
+                stack.callback(module.register_forward_hook(recorder.listen).remove)
         stack.callback(model.base_model.register_forward_hook(recorder.encoded).remove)
         stack.callback(model.get_input_embeddings().register_forward_hook(recorder.looked_up).remove)
         stack.callback(recorder.rest)
         if not layered:  # else the first layer that ends begins it, which spares the embeddings and the mask
             recorder.listen()
         yield recorder
+
+
+def _outside(module: torch.nn.Module, above: str = "") -> Iterator[tuple[str, torch.nn.Module]]:
+    """All modules by their names, the layers among them, but nothing inside of a layer."""
+    for own, child in module.named_children():
+        name = f"{above}{own}"
+        yield name, child
+        if not LAYER.search(name):
+            yield from _outside(child, f"{name}.")
 
 
 def _name(stack: ExitStack, module: torch.nn.Module, name: str, recorder: _Recorder) -> None:
