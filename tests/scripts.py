@@ -85,7 +85,7 @@ def written(checkpoint: Checkpoint, texts: Texts, reference: str, candidate: str
 
 def executed(script: str) -> str:
     out = io.StringIO()
-    with contextlib.redirect_stdout(out), torch.random.fork_rng():
+    with contextlib.redirect_stdout(out), torch.random.fork_rng(), torch.enable_grad():  # a script may turn gradients off
         exec(compile(script, "script.py", "exec"), {"__name__": "__main__"})
     return out.getvalue()
 

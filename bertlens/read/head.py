@@ -200,6 +200,11 @@ class _Recorder(TorchFunctionMode):
         if isinstance(first, Tensor) and first.ndim == 3:
             self.calls.clear()
 
+    def layer(self, module: Any, given: Any, out: Any) -> None:
+        """A layer has ended: a state is made, and what follows may be the head."""
+        self.state(module, given, out)
+        self.listen()
+
     def encoded(self, _: Any, __: Any, out: Any) -> None:
         self.last = out[0]
 
@@ -210,17 +215,19 @@ class _Recorder(TorchFunctionMode):
 @contextmanager
 def recording(model: Any) -> Iterator[_Recorder]:
     """While it is open, the calls of the model's head are recorded; what layers compute inside is not."""
-    recorder, layered = _Recorder(), False
+    recorder = _Recorder()
+    layered = any(LAYER.search(name) for name, _ in _outside(model.base_model))
+    begins = _begins(model) if layered else None  # what runs before the first layer is no head
     with ExitStack() as stack:
-        for name, module in _outside(model):
+        for name, module in _outside(model, without=begins):
             if not LAYER.search(name):
                 _name(stack, module, name, recorder)
-        for name, module in _outside(model.base_model):
-            stack.callback(module.register_forward_hook(recorder.state).remove)
+        for name, module in _outside(model.base_model, without=begins):
             if LAYER.search(name):
-                layered = True
                 stack.callback(module.register_forward_pre_hook(recorder.rest).remove)
-                stack.callback(module.register_forward_hook(recorder.listen).remove)
+                stack.callback(module.register_forward_hook(recorder.layer).remove)
+            else:
+                stack.callback(module.register_forward_hook(recorder.state).remove)
         stack.callback(model.base_model.register_forward_hook(recorder.encoded).remove)
         stack.callback(model.get_input_embeddings().register_forward_hook(recorder.looked_up).remove)
         stack.callback(recorder.rest)
@@ -229,13 +236,26 @@ def recording(model: Any) -> Iterator[_Recorder]:
         yield recorder
 
 
-def _outside(module: torch.nn.Module, above: str = "") -> Iterator[tuple[str, torch.nn.Module]]:
-    """All modules by their names, the layers among them, but nothing inside of a layer."""
+def _outside(
+    module: torch.nn.Module, above: str = "", *, without: torch.nn.Module | None = None
+) -> Iterator[tuple[str, torch.nn.Module]]:
+    """All modules by their names, the layers among them, but nothing inside of a layer, nor a module that is left out."""
     for own, child in module.named_children():
         name = f"{above}{own}"
+        if child is without:
+            continue
         yield name, child
         if not LAYER.search(name):
-            yield from _outside(child, f"{name}.")
+            yield from _outside(child, f"{name}.", without=without)
+
+
+def _begins(model: Any) -> torch.nn.Module | None:
+    """The part of the encoder that looks tokens up; None where layers are in it as well."""
+    lookup = model.get_input_embeddings()
+    for _, part in model.base_model.named_children():
+        if any(module is lookup for module in part.modules()):
+            return None if any(LAYER.search(name) for name, _ in part.named_modules()) else part
+    return None
 
 
 def _name(stack: ExitStack, module: torch.nn.Module, name: str, recorder: _Recorder) -> None:
