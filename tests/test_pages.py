@@ -197,3 +197,10 @@ def test_a_pooler_from_the_file_is_not_flagged(family_folder: Folder) -> None:
     frames: list[Any] = [table.value for table in app.dataframe]
     assert "pooler_output" in next(frame for frame in frames if "tensor" in frame)["tensor"].tolist()
     assert not any("pooler-missing" in block.value for block in app.markdown)
+
+
+@pytest.mark.parametrize("wrong", ["9" * 5000, "٣", "-1", "1.5", "99"])
+def test_a_number_that_a_link_names_wrongly_is_the_default(wrong: str) -> None:
+    app = opened("pages/8_Attention.py", texts=TEXTS, text=wrong, token=wrong, layer=wrong, padded=wrong)
+    assert not app.exception
+    assert app.number_input(key="edit_text").value == 0

@@ -94,6 +94,13 @@ def value(name: str) -> str:
     return str(st.session_state[_kept(name)])
 
 
+def number(name: str, last: int, default: int, *, first: int = 0) -> int:
+    """The whole number of a name, `first` … `last`; the default where a link holds anything else."""
+    text = value(name)
+    found = int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None  # int refuses thousands of digits
+    return found if found is not None and first <= found <= last else default
+
+
 def change(**values: str) -> None:
     """Set values, for example from a button's callback."""
     for name, text in values.items():

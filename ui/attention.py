@@ -42,8 +42,7 @@ def chosen_text(given: Page) -> int:
 
 def _number(label: str, name: str, last: int, default: int) -> int:
     """A number of 0 … last that a link may name wrongly; no widget where there is no choice."""
-    asked = address.value(name)
-    shown = int(asked) if asked.isascii() and asked.isdecimal() and int(asked) <= last else default
+    shown = address.number(name, last, default)
     if not last:
         return 0
     return int(address.widget(st.number_input, label, name, shown=shown, min_value=0, max_value=last, step=1, width=200))
@@ -156,9 +155,7 @@ def padding(given: Page, found: Attention) -> int | None:
     if length >= most:
         st.info(f"The text fills all {most} positions, so that no padding fits. Choose a shorter one.", icon=":material/info:")
         return None
-    asked = address.value("padded")
-    known = asked.isascii() and asked.isdecimal() and length < int(asked) <= most
-    shown = int(asked) if known else min(2 * length, most)
+    shown = address.number("padded", most, min(2 * length, most), first=length + 1)
     bounds: dict[str, Any] = {"min_value": length + 1, "max_value": most, "step": 1, "width": 200}
     width = int(address.widget(st.number_input, "Padded to so many tokens", "padded", shown=shown, **bounds))
     look = questions.attention_to_padding(given, found.text, width)

@@ -31,8 +31,7 @@ def chosen(given: Page) -> tuple[int, str, int]:
 
     kind = address.one_of("Head", "kind", kinds, format_func=words)
     text = text_number(len(given.texts))
-    asked = address.value("token")
-    return text, kind, int(asked) if asked.isdecimal() else 0
+    return text, kind, address.number("token", given.checkpoint().max_length, 0)
 
 
 def drawn(found: Head) -> None:
@@ -135,8 +134,7 @@ def answer(found: Head) -> int:
 def _label(found: Head) -> int:
     st.subheader("The answer, and what makes it", anchor="answer")
     drawn(found)
-    asked = address.value("label")
-    shown = int(asked) if asked.isdecimal() and int(asked) < len(found.labels) else found.predicted
+    shown = address.number("label", len(found.labels) - 1, found.predicted)
     options = list(range(len(found.labels)))
     names = [f"{name} (predicted)" if at == found.predicted else name for at, name in enumerate(found.labels)]
     return int(

@@ -150,8 +150,8 @@ def _pairs(found: Layers, course: Course, given: Texts) -> int:
 
 def layer(found: Layers) -> int:
     """The hidden state that pictures of a single one show."""
-    asked, last = address.value("layer"), len(found.states) - 1
-    shown = int(asked) if asked.isdecimal() and int(asked) <= last else last
+    last = len(found.states) - 1
+    shown = address.number("layer", last, last)
     options = list(range(len(found.states)))
     label = "hidden_states[…]"
     return int(address.widget(st.selectbox, label, "layer", shown=shown, options=options, format_func=found.labels.__getitem__))
@@ -159,8 +159,7 @@ def layer(found: Layers) -> int:
 
 def text_number(count: int) -> int:
     """The text that is looked at token by token."""
-    asked = address.value("text")
-    shown = int(asked) if asked.isdecimal() and int(asked) < count else 0
+    shown = address.number("text", count - 1, 0)
     if count == 1:
         return 0
     return int(
@@ -205,8 +204,7 @@ def _token(found: TokenLayers, measure: str) -> int:
     from bertlens.show import layer_tables
     from bertlens.show import token_layers as pictures
 
-    asked, last = address.value("token"), len(found.tokens) - 1
-    shown = int(asked) if asked.isdecimal() and int(asked) <= last else 0
+    shown = address.number("token", len(found.tokens) - 1, 0)
     names = [f"{at} {token}" for at, token in enumerate(found.tokens)]
     options = list(range(len(names)))
     token = int(

@@ -89,8 +89,8 @@ def one_token(found: Lookup) -> int:
 
     st.markdown("**The vectors of one token**")
     names = [f"{at} {token}" for at, token in enumerate(found.tokens)]
-    asked, options = address.value("token"), list(range(len(names)))
-    shown = int(asked) if asked.isdecimal() and int(asked) < len(names) else 0
+    options = list(range(len(names)))
+    shown = address.number("token", len(names) - 1, 0)
     token = int(
         address.widget(st.selectbox, "Token", "token", shown=shown, options=options, format_func=names.__getitem__, width=300)
     )

@@ -171,7 +171,13 @@ def linear(texts: Texts, found: Poolings) -> tuple[Readout, int]:
     with right:
         classes = int(
             address.widget(
-                st.number_input, "Classes", "classes", shown=_whole("classes", 5), min_value=1, max_value=1000, step=1
+                st.number_input,
+                "Classes",
+                "classes",
+                shown=address.number("classes", 1000, 5, first=1),
+                min_value=1,
+                max_value=1000,
+                step=1,
             )
         )
     fresh = found.fresh(picked, classes, SEEDS)
@@ -201,12 +207,6 @@ def linear(texts: Texts, found: Poolings) -> tuple[Readout, int]:
     words = f"Logits of text 0 under {len(fresh.seeds)} freshly drawn layers (seeds {', '.join(map(str, fresh.seeds))})."
     blocks.figure(pooling.fresh(fresh, texts), "bertlens-logits", fresh.to_frame(), words=words)
     return Readout.parse(picked), classes
-
-
-def _whole(name: str, otherwise: int) -> int:
-    """A positive whole number of the address, or another one where it holds none."""
-    asked = address.value(name)
-    return int(asked) if asked.isdecimal() and 1 <= int(asked) <= 1000 else otherwise
 
 
 def costs(given: Page, found: Poolings, condition: Condition) -> None:

@@ -35,8 +35,7 @@ def rows(given: Page, condition: Condition) -> None:
 
 def _text(count: int) -> int:
     """The text that is taken out; a link may name one that is not there."""
-    asked = address.value("text")
-    shown = int(asked) if asked.isdecimal() and len(asked) < 5 and int(asked) < count else 0
+    shown = address.number("text", count - 1, 0)
     if count == 1:
         return 0
     options: dict[str, Any] = {"min_value": 0, "max_value": count - 1, "step": 1, "width": 200}

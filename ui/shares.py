@@ -80,8 +80,8 @@ def _one_layer(found: ClsAttention) -> None:
 
 
 def _layer(found: ClsAttention) -> int:
-    asked, last = address.value("layer"), len(found.values)
-    shown = int(asked) if asked.isdecimal() and 1 <= int(asked) <= last else last
+    last = len(found.values)
+    shown = address.number("layer", last, last, first=1)
     options = list(range(1, last + 1))
     return int(address.widget(st.selectbox, "Heads of layer", "layer", shown=shown, options=options, width=200))
 
