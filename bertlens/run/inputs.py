@@ -110,12 +110,14 @@ class Inputs:
         """The arguments of the forward call; what a person forgets is left out here as well."""
         condition, architecture = self.condition, self.checkpoint.architecture
         passed = {"input_ids": ids}
-        if condition.mask != "off":
+        if condition.mask in ("on", "inverted"):
             passed["attention_mask"] = real if condition.mask == "on" else 1 - real
         if architecture.segments and condition.segments != "tokenizer":
             passed["token_type_ids"] = torch.full_like(ids, int(condition.segments == "ones"))
         elif architecture.segments and "token_type_ids" in self.checkpoint.tokenizer.model_input_names:
             passed["token_type_ids"] = segments
+        if condition.mask == "swapped":  # as positional arguments in the wrong order
+            passed |= {"attention_mask": passed.get("token_type_ids", torch.zeros_like(ids)), "token_type_ids": real}
         if condition.positions == "from-mask":
             counted = real.cumsum(1) - 1 + max(architecture.first_position, 0)
             passed["position_ids"] = torch.where(real.bool(), counted, max(architecture.first_position - 1, 0))
@@ -133,7 +135,9 @@ def prepare(checkpoint: Checkpoint, texts: Texts, condition: Condition) -> Input
     """
     _check(checkpoint, condition)
     limit = checkpoint.max_length if condition.max_length == "model" else int(condition.max_length)
-    tokens = tokenise(checkpoint, texts, specials=condition.specials == "on", limit=limit)
+    tokens = tokenise(
+        checkpoint, texts, specials=condition.specials != "off", limit=limit, doubled=condition.specials == "doubled"
+    )
     _check_lengths(checkpoint, condition, tokens)
     size = {"whole": len(texts), "alone": 1}.get(str(condition.batch)) or int(condition.batch)
     groups: list[tuple[tuple[int, ...], int]] = []
@@ -173,6 +177,9 @@ def _check(checkpoint: Checkpoint, condition: Condition) -> None:
         raise BertlensError(
             f"{name} cannot run segments=ones", got="a model with one segment", expected="segments=tokenizer or zeros"
         )
+    if condition.mask == "swapped" and facts.segments < 2:
+        got = f"a model with {facts.segments or 'no'} segment{'s' * (facts.segments != 1)} ({facts.kind})"
+        raise BertlensError(f"{name} cannot run mask=swapped", got=got, expected="two segments to swap the mask with")
     if condition.positions == "from-mask" and not facts.takes_positions:
         raise BertlensError(f"{name} cannot run positions=from-mask", got=f"a model that takes no position_ids ({facts.kind})")
 

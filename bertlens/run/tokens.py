@@ -44,8 +44,12 @@ class Tokens:
         return max(0, self.full - len(self.ids))
 
 
-def tokenise(checkpoint: Checkpoint, texts: Texts, *, specials: bool, limit: int) -> tuple[Tokens, ...]:
+def tokenise(checkpoint: Checkpoint, texts: Texts, *, specials: bool, limit: int, doubled: bool = False) -> tuple[Tokens, ...]:
     """Tokenise texts and truncate them to `limit` tokens (pairs: the longer sentence first).
+
+    Parameters
+    ----------
+    specials : whether special tokens are added; `doubled`, once more around those, as to "[CLS] text [SEP]".
 
     Raises
     ------
@@ -54,17 +58,18 @@ def tokenise(checkpoint: Checkpoint, texts: Texts, *, specials: bool, limit: int
     """
     tokenizer = checkpoint.tokenizer
     needed = tokenizer.num_special_tokens_to_add(pair=any(not isinstance(text, str) for text in texts)) if specials else 0
+    needed *= 1 + doubled
     if limit <= needed:
         raise BertlensError(
             f"cannot truncate to {limit} tokens",
             got=f"{needed} special tokens alone",
             do=f"choose {needed + 1} or more",
         )
-    key = (texts, specials, limit)
+    key = (texts, specials, limit, doubled)
     with checkpoint.tokenizer_lock:
         if key not in checkpoint.tokens_kept:
             with _state_kept(tokenizer):
-                checkpoint.tokens_kept[key] = _truncated(tokenizer, *key)
+                checkpoint.tokens_kept[key] = _doubled(tokenizer, texts, limit) if doubled else _truncated(tokenizer, *key[:3])
             while len(checkpoint.tokens_kept) > TOKENS_KEPT:
                 checkpoint.tokens_kept.pop(next(iter(checkpoint.tokens_kept)))
         tokens = checkpoint.tokens_kept[key]
@@ -79,6 +84,23 @@ def _truncated(tokenizer: Any, texts: Texts, specials: bool, limit: int) -> tupl
     for index, row in zip(long, cut, strict=True):
         whole[index] = Tokens(row.ids, row.segments, row.special, len(whole[index].ids), row.cut_at)
     return tuple(whole)
+
+
+def _doubled(tokenizer: Any, texts: Texts, limit: int) -> tuple[Tokens, ...]:
+    """Rows with their special tokens written out in the text and added again: the outer ones survive truncation."""
+    found = []
+    for row in _call(tokenizer, texts, True, None):
+        length = len(row.ids)
+        before = next((at for at, special in enumerate(row.special) if not special), 0)
+        after = next((at for at, special in enumerate(reversed(row.special)) if not special), 0)
+        kept = max(0, limit - before - after)
+
+        def around(values: tuple[int, ...], kept: int = kept, before: int = before, after: int = after) -> tuple[int, ...]:
+            return values[:before] + values[:kept] + values[len(values) - after :]
+
+        segments = around(tuple(0 if special else value for value, special in zip(row.segments, row.special, strict=True)))
+        found.append(Tokens(around(row.ids), segments, around(row.special), length + before + after))
+    return tuple(found)
 
 
 def _call(tokenizer: Any, texts: Texts, specials: bool, limit: int | None) -> list[Tokens]:

@@ -1,0 +1,154 @@
+"""Post-processing: what is done to vectors after they were read: cut, centred, scaled, stored with fewer digits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+FLOATS = {"float16": 2.0**-11, "bfloat16": 2.0**-8 / 2}
+"""Number formats that vectors are stored in, with the largest relative error of rounding to them."""
+
+CENTRED = {
+    "texts": "the mean vector of all texts subtracted",
+    "components": "the mean of its components subtracted from each vector",
+}
+SIGNS = {"removed": "signs removed (absolute values)", "only": "nothing but the signs kept"}
+INT8 = {
+    "": "one step for all",
+    "rows": "each vector by its own largest component",
+    "columns": "each component from its least to its largest value over the texts, as sentence-transformers does",
+}
+"""How int8 is scaled."""
+
+
+@dataclass(frozen=True)
+class Post:
+    """Steps after the readout, in the order of the attributes; what is left at its first value is not done.
+
+    Attributes
+    ----------
+    centred : a key of `CENTRED`.
+    dims : only the first components are kept.
+    again : divided by its length (again) after that.
+    sign : a key of `SIGNS`.
+    scale : every component times this number; negative where the signs are turned round.
+    store : "float16", "bfloat16", "int8", or the number of decimals as a string.
+    int8 : a key of `INT8`.
+    step : distance of two neighbouring stored values for int8 with one step for all: 1 where the codes themselves are stored.
+    codes : whether int8 by rows stores the codes, and not the numbers they stand for.
+    """
+
+    centred: str = ""
+    dims: int | None = None
+    again: bool = False
+    sign: str = ""
+    scale: float = 1.0
+    store: str = ""
+    int8: str = ""
+    step: float = 1.0
+    codes: bool = True
+
+    @property
+    def among_texts(self) -> bool:
+        """Whether a vector depends on the vectors of the other texts."""
+        return self.centred == "texts" or (self.store == "int8" and self.int8 == "columns")
+
+    def apply(self, vectors: np.ndarray) -> np.ndarray:
+        """The vectors as they come out: (texts, dims), float64."""
+        return self.stored(self.before_storing(vectors))
+
+    def before_storing(self, vectors: np.ndarray) -> np.ndarray:
+        """Everything but the last step: (texts, dims), float64."""
+        values = np.asarray(vectors, np.float64)
+        if self.centred:
+            values = values - values.mean(0 if self.centred == "texts" else 1, keepdims=True)
+        values = values[:, : self.dims]
+        if self.again:
+            values = unit(values)
+        if self.sign:
+            values = np.abs(values) if self.sign == "removed" else np.sign(values)
+        return values * self.scale
+
+    def stored(self, values: np.ndarray) -> np.ndarray:
+        """The last step: the same numbers with fewer digits, (texts, dims), float64."""
+        if self.store in FLOATS:
+            return torch.from_numpy(np.array(values)).to(getattr(torch, self.store)).double().numpy()
+        if self.store == "int8":
+            return self._int8(values)
+        return np.round(values, int(self.store)) if self.store else values
+
+    def _int8(self, values: np.ndarray) -> np.ndarray:
+        if self.int8 == "columns":
+            low, high = values.min(0), values.max(0)
+            steps = np.where(high > low, (high - low) / 255, 1.0)
+            return np.trunc((values - low) / steps - 128)
+        if self.int8 == "rows":
+            steps = np.maximum(np.abs(values).max(1, keepdims=True), np.finfo(np.float64).tiny) / 127
+            return np.round(values / steps) * (1.0 if self.codes else steps)
+        return np.clip(np.round(values / self.step), -128, 127) * self.step
+
+    def coarseness(self, values: np.ndarray) -> np.ndarray:
+        """How far storing can move each component of `before_storing`: (texts, dims), 0 where nothing is stored coarsely."""
+        if self.store in FLOATS:
+            # below the smallest normal number the steps no longer shrink
+            least = {"float16": 2.0**-25, "bfloat16": 0.0}[self.store]
+            return np.asarray(np.maximum(np.abs(values) * FLOATS[self.store], least))
+        if self.store != "int8":
+            return np.full_like(values, 0.5 * 10.0 ** -int(self.store) if self.store else 0.0)
+        if self.int8 == "columns":
+            return np.ones_like(values)
+        if self.int8 == "rows":
+            return (
+                np.full_like(values, 0.5)
+                if self.codes
+                else np.repeat(np.abs(values).max(1, keepdims=True) / 254, values.shape[1], 1)
+            )
+        return np.full_like(values, self.step / 2)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Only what is done, in the contract's names."""
+        done: dict[str, Any] = {}
+        if self.centred:
+            done["centred"] = self.centred
+        if self.dims is not None:
+            done["dims"] = self.dims
+        if self.again:
+            done["dims_l2" if self.dims is not None else "centred_l2"] = True
+        if self.sign:
+            done["sign"] = self.sign
+        if self.scale != 1.0:
+            done["scale"] = self.scale
+        if self.store:
+            done["store"] = int(self.store) if self.store.isdigit() else self.store
+        if self.store == "int8":
+            done["int8"] = self.int8 or "step"
+            done |= {"step": self.step} if not self.int8 else {"codes": self.codes} if self.int8 == "rows" else {}
+        return done
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The steps in words, in their order."""
+        said = [CENTRED[self.centred]] if self.centred else []
+        said += [f"only the first {self.dims} components"] if self.dims is not None else []
+        said += ["divided by the length again" if self.dims is not None else "then divided by the length"] if self.again else []
+        said += [SIGNS[self.sign]] if self.sign else []
+        if self.scale != 1.0:
+            turned = "signs turned round" if self.scale < 0 else ""
+            times = f"times {abs(self.scale):.6g}" if abs(self.scale) != 1.0 else ""
+            said.append(" and ".join(filter(None, [turned, times])))
+        if self.store.isdigit():
+            said.append(f"rounded to {self.store} decimals")
+        elif self.store == "int8":
+            said.append(f"stored as int8 ({INT8[self.int8]})")
+        elif self.store:
+            said.append(f"stored as {self.store}")
+        return tuple(said)
+
+
+def unit(values: np.ndarray) -> np.ndarray:
+    """Rows divided by their length; a row of zeros stays."""
+    lengths = np.linalg.norm(values, axis=-1, keepdims=True)
+    return np.asarray(values / np.where(lengths > 0, lengths, 1.0))
