@@ -34,7 +34,12 @@ def ran() -> Iterator[list[str]]:
     """What the page runs: the names of the functions that run a model."""
     asked: list[str] = []
     patched = pytest.MonkeyPatch()
-    watched = [(classifying, "trace"), (head_runs, "integrated_gradients"), (head_runs, "occlusion"), (head_runs, "running")]
+    watched = [
+        (classifying, "following"),
+        (head_runs, "integrated_gradients"),
+        (head_runs, "occlusion"),
+        (head_runs, "running"),
+    ]
     for module, name in [*watched, (head_runs, "attentions")]:
         original = getattr(module, name)
 
@@ -61,7 +66,7 @@ def test_the_page_says_what_the_core_says_and_another_view_runs_nothing(family_f
     assert not any("newly initialised" in text.value for text in page.markdown), "the healthy twin: nothing was drawn"
     ran.clear()
     page.selectbox(key="edit_label").set_value(1 - found.predicted).run()
-    assert ran.count("integrated_gradients") == 1 and "trace" not in ran, (
+    assert ran.count("integrated_gradients") == 1 and "following" not in ran, (
         "another class has parts of its own, and no other steps"
     )
     ran.clear()
@@ -72,9 +77,9 @@ def test_the_page_says_what_the_core_says_and_another_view_runs_nothing(family_f
     page.button_group(key="edit_baseline").set_value("zero").run()
     page.button_group(key="edit_steps").set_value("20").run()
     assert page.query_params["baseline"] == "zero" and page.query_params["steps"] == "20"
-    assert ran.count("integrated_gradients") == 2 and "trace" not in ran and not page.exception
+    assert ran.count("integrated_gradients") == 2 and "following" not in ran and not page.exception
     page.number_input(key="edit_text").set_value(1).run()
-    assert "trace" in ran and not page.exception and not page.error
+    assert "following" in ran and not page.exception and not page.error
     assert any("Fewer than three word pieces" in box for box in alerts(page)), "a text of one token"
 
 
