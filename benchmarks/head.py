@@ -18,15 +18,15 @@ from benchmarks.cost import base_size
 from benchmarks.layers import ratio, texts_of
 from bertlens.judge.head_steps import steps_of
 from bertlens.read.head import following, trace
-from bertlens.read.shares import TOKENS, _frozen, integrated_gradients
+from bertlens.read.shares import TOKENS, integrated_gradients, without_gradients
 from bertlens.run.checkpoint import Checkpoint, load
 from bertlens.run.condition import Condition
 from bertlens.run.headed import headed
 from bertlens.run.inputs import Batch, prepare
 
 STEPS = 50
-PASSES = 20
-"""Times a forward pass is timed in a round: one takes too short a time to tell hundredths."""
+TIMED = 640
+"""Tokens that are passed in a round: a short pass alone takes too little time to tell hundredths."""
 
 
 def batch_of(checkpoint: Checkpoint, tokens: int) -> Batch:
@@ -59,7 +59,7 @@ def alone(checkpoint: Checkpoint, tokens: int, rounds: int, *, by_hand: bool) ->
 def sharing(checkpoint: Checkpoint, tokens: int, rounds: int) -> float:
     """Integrated gradients over the same rows forward and backward."""
     one, batch = headed(checkpoint), batch_of(checkpoint, tokens)
-    model = _frozen(one.own_instance())
+    model = without_gradients(one.own_instance())
     start = model.get_input_embeddings()(batch.tensors["input_ids"])
     others = {name: tensor for name, tensor in batch.tensors.items() if name != "input_ids"}
     at_once = max(1, TOKENS // tokens)
@@ -84,11 +84,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name, checkpoint in (("random bert-base", base_size(Path(folder))), ("minilm", load())):
             for tokens in (32, 128, min(512, checkpoint.max_length)):
-                found = followed(checkpoint, tokens, PASSES * rounds)
+                passes = rounds * max(1, TIMED // tokens)
+                found = followed(checkpoint, tokens, passes)
                 print(f"| head followed, one of many passes | {name} | {tokens} | {found:.3f} | 1.05 |", flush=True)
-                found = alone(checkpoint, tokens, PASSES * rounds, by_hand=False)
+                found = alone(checkpoint, tokens, passes, by_hand=False)
                 print(f"| head followed, a single pass | {name} | {tokens} | {found:.3f} | |", flush=True)
-            checked = alone(checkpoint, 128, PASSES * rounds, by_hand=True)
+            checked = alone(checkpoint, 128, rounds * TIMED // 128, by_hand=True)
             print(f"| head followed and recomputed by hand | {name} | 128 | {checked:.3f} | |")
             for tokens in (32, 128):
                 print(
