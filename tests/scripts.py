@@ -85,8 +85,9 @@ def written(checkpoint: Checkpoint, texts: Texts, reference: str, candidate: str
 
 def executed(script: str) -> str:
     out = io.StringIO()
-    with contextlib.redirect_stdout(out), torch.random.fork_rng(), torch.enable_grad():  # a script may turn gradients off
+    with contextlib.redirect_stdout(out), torch.random.fork_rng():
         exec(compile(script, "script.py", "exec"), {"__name__": "__main__"})
+    assert torch.is_grad_enabled(), "whoever pastes a script into a notebook keeps gradients"
     return out.getvalue()
 
 

@@ -1,4 +1,4 @@
-"""Clicks in the pictures of the page Layers: what they choose is followed by the other pictures and carried by the link."""
+"""Clicks in the pictures of two pages: what they choose is followed by the other pictures and carried by the link."""
 
 from __future__ import annotations
 
@@ -56,3 +56,19 @@ def test_a_token_a_text_and_a_state_are_chosen_in_the_pictures(page: Page, addre
     settled(page)
     assert named(page, "layer") == ["1" if before != ["1"] else "0"]
     expect(chosen).to_have_value(re.compile(f"^{named(page, 'layer')[0]}"), timeout=WAIT)
+
+
+def test_a_token_is_chosen_in_the_map_of_edits(page: Page, address: str, small: str) -> None:
+    page.goto(f"{address}/Embedding_lookup?{small}")
+    expect(page.get_by_role("heading", name="The same in Python")).to_be_visible(timeout=WAIT)
+    settled(page)
+    assert named(page, "token") == [], "the premise: nothing was chosen"
+    click(page, page.locator(".st-key-figure_bertlens-edit-map .js-plotly-plot .heatmaplayer .hm"), 0.5, 0.5)
+    page.wait_for_url("**token=**", timeout=WAIT)
+    settled(page)
+    (token,) = named(page, "token")
+    assert int(token) > 0
+    expect(page.get_by_role("combobox", name="Token", exact=True)).to_have_value(re.compile(f"^{token} "), timeout=WAIT)
+    units = page.locator(".st-key-figure_bertlens-lookup-vectors .xtitle")
+    expect(units).to_contain_text(f"unit of token {token} ", timeout=WAIT)
+    expect(page.get_by_text(f"nearest to the vectors of token {token} ")).to_be_visible(timeout=WAIT)

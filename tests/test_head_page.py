@@ -34,7 +34,12 @@ def ran() -> Iterator[list[str]]:
     """What the page runs: the names of the functions that run a model."""
     asked: list[str] = []
     patched = pytest.MonkeyPatch()
-    watched = [(classifying, "trace"), (head_runs, "integrated_gradients"), (head_runs, "occlusion"), (head_runs, "running")]
+    watched = [
+        (classifying, "following"),
+        (head_runs, "integrated_gradients"),
+        (head_runs, "occlusion"),
+        (head_runs, "running"),
+    ]
     for module, name in [*watched, (head_runs, "attentions")]:
         original = getattr(module, name)
 
@@ -61,7 +66,7 @@ def test_the_page_says_what_the_core_says_and_another_view_runs_nothing(family_f
     assert not any("newly initialised" in text.value for text in page.markdown), "the healthy twin: nothing was drawn"
     ran.clear()
     page.selectbox(key="edit_label").set_value(1 - found.predicted).run()
-    assert ran.count("integrated_gradients") == 1 and "trace" not in ran, (
+    assert ran.count("integrated_gradients") == 1 and "following" not in ran, (
         "another class has parts of its own, and no other steps"
     )
     ran.clear()
@@ -70,11 +75,13 @@ def test_the_page_says_what_the_core_says_and_another_view_runs_nothing(family_f
     assert ran == [] and not page.exception
     assert page.query_params["layer"] == "2" and page.query_params["label"] == str(found.predicted)
     page.button_group(key="edit_baseline").set_value("zero").run()
-    page.button_group(key="edit_steps").set_value("20").run()
+    steps = page.button_group(key="edit_steps")
+    assert steps.value == "50" and list(steps.options) == ["20", "50", "100", "300"]
+    steps.set_value("20").run()
     assert page.query_params["baseline"] == "zero" and page.query_params["steps"] == "20"
-    assert ran.count("integrated_gradients") == 2 and "trace" not in ran and not page.exception
+    assert ran.count("integrated_gradients") == 2 and "following" not in ran and not page.exception
     page.number_input(key="edit_text").set_value(1).run()
-    assert "trace" in ran and not page.exception and not page.error
+    assert "following" in ran and not page.exception and not page.error
     assert any("Fewer than three word pieces" in box for box in alerts(page)), "a text of one token"
 
 
@@ -121,3 +128,4 @@ def test_a_link_with_what_is_not_there_and_a_long_text(family_folder: Folder) ->
     page.toggle(key="shares_wanted").set_value(True).run()
     assert not page.exception and any("move the logit of" in text.value for text in page.markdown)
     assert torch.equal(torch.get_rng_state(), before)
+    assert page.button_group(key="edit_steps").value == "50"

@@ -165,6 +165,7 @@ def test_without_a_baseline_nothing_is_drawn(load: Load) -> None:
     script = written(load("bert"), TEXTS, baseline=False)
     assert_well_written(script)
     assert "from_config" not in script
+    assert script.count("in passes(") == 1, "every text is run once"
     assert not any(name.startswith(("fresh", "control")) for name in numbers(executed(script)))
 
 

@@ -121,11 +121,11 @@ def widget(kind: Callable[..., Any], label: str, name: str, *, to_text: Callable
     return kind(label, key=key, on_change=keep, **options)
 
 
-def one_of(label: str, name: str, options: list[str], **more: Any) -> str:
-    """A segmented control that edits one name; what a link names wrongly is the first option."""
-    shown = value(name) if value(name) in options else options[0]
+def one_of(label: str, name: str, options: list[str], default: str = "", **more: Any) -> str:
+    """A segmented control that edits one name; what a link names wrongly is the default, or the first option."""
+    shown = value(name) if value(name) in options else default or options[0]
     widget(st.segmented_control, label, name, shown=shown, options=options, required=True, **more)
-    return value(name) if value(name) in options else options[0]
+    return value(name) if value(name) in options else default or options[0]
 
 
 def _kept(name: str) -> str:

@@ -182,7 +182,7 @@ def linear(texts: Texts, found: Poolings) -> tuple[Readout, int]:
         )
     fresh = found.fresh(picked, classes, SEEDS)
     st.warning(blocks.plain(fresh.sentence), icon=":material/casino:")
-    left, right = st.columns([3, 2], gap="medium")
+    left, right = st.columns(2, gap="medium")
     with left:
         st.markdown(f"**From the hidden states to the logits, by {blocks.plain(picked)}**")
         steps = pd.DataFrame(

@@ -96,7 +96,7 @@ def parts(given: Page, found: Head, text: int, at: int) -> tuple[str, int]:
     begins = "; ".join(f"{name}: {words}" for name, words in BASELINES.items())
     with st.container(horizontal=True, vertical_alignment="bottom"):
         baseline = address.one_of("Path begins at", "baseline", list(BASELINES), help=begins)
-        steps = int(address.one_of("Steps", "steps", ["50", *(step for step in STEPS if step != "50")]))
+        steps = int(address.one_of("Steps", "steps", list(STEPS), default="50"))
     content = len(found.tokens) - sum(found.special)
     if len(found.tokens) > LONG and not _wanted(content, steps):
         return baseline, steps

@@ -14,7 +14,7 @@ from bertlens.judge.head import AT_ONCE, MOST, Field, Head, Predictions
 from bertlens.judge.head_findings import of_head
 from bertlens.judge.head_steps import of_position, steps_of
 from bertlens.judge.token_answers import TokenAnswers, fills, labelled, spans
-from bertlens.read.head import Trace, trace
+from bertlens.read.head import Follow, Trace, following
 from bertlens.read.special_rows import special_rows
 from bertlens.run.condition import Condition
 from bertlens.run.headed import Headed, headed
@@ -59,10 +59,11 @@ def head(
     batch, row = next(iter(inputs)), inputs.tokens[0]
     model = one.own_instance()
     position, masked = _position(checkpoint, one.kind, batch, token)
-    with torch.inference_mode():
-        found = trace(model, on_device(one.device, batch), batch.real.to(one.device))
+    with torch.inference_mode(), following(model) as follow:
+        found = follow(on_device(one.device, batch), batch.real.to(one.device))
         steps = steps_of(found, one.drawn, position)
         replaced = _replaced(found, position)
+        predictions = _predictions(checkpoint, one.device, whole, follow, progress) if one.kind == "sequence" else None
     names = tuple(map(str, checkpoint.tokenizer.convert_ids_to_tokens(batch.tensors["input_ids"][0].tolist())))
     labels = labels_of(model.config) if one.kind in ("sequence", "token") else ()
     matrix = model.get_input_embeddings().weight
@@ -92,7 +93,7 @@ def head(
         bias=None if share is None else share[1],
         taken=found.taken(),
         replaced=replaced,
-        predictions=_predictions(checkpoint, one, whole, progress) if one.kind == "sequence" else None,
+        predictions=predictions,
         answers=_answers(checkpoint, one.kind, found, batch, names, row.segments, tied),
         findings=most_serious_first([*of_head(one, model, steps), *of_truncation(inputs.tokens, inputs.tokens)]),
         notes=_notes(checkpoint, one, whole, text, masked),
@@ -164,18 +165,17 @@ def _replaced(found: Trace, position: int) -> dict[str, tuple[np.ndarray, ...]]:
     return each
 
 
-def _predictions(checkpoint: Checkpoint, one: Headed, texts: Texts, progress: Progress) -> Predictions:
+def _predictions(checkpoint: Checkpoint, device: str, texts: Texts, follow: Follow, progress: Progress) -> Predictions:
     """All texts through the head as it is, and with [CLS] and the mean in its place."""
     inputs = prepare(checkpoint, texts[:MOST], Condition(batch=AT_ONCE))
-    model, found = one.own_instance(), dict[str, list[torch.Tensor]]()
-    with torch.inference_mode():
-        for done, batch in enumerate(inputs):
-            progress(done, len(inputs), "forward passes")
-            part = trace(model, on_device(one.device, batch), batch.real.to(one.device))
-            found.setdefault("own", []).append(part.logits)
-            for name, other in part.readouts().items():
-                again = part.replay({id(part.last): part.last, id(part.vector()): other})
-                found.setdefault(name, []).append(again[id(part.logits)])
+    found = dict[str, list[torch.Tensor]]()
+    for done, batch in enumerate(inputs):
+        progress(done, len(inputs), "forward passes")
+        part = follow(on_device(device, batch), batch.real.to(device))
+        found.setdefault("own", []).append(part.logits)
+        for name, other in part.readouts().items():
+            again = part.replay({id(part.last): part.last, id(part.vector()): other})
+            found.setdefault(name, []).append(again[id(part.logits)])
     return Predictions({name: torch.cat(parts).float().cpu().numpy() for name, parts in found.items()}, len(texts))
 
 

@@ -10,7 +10,8 @@ import torch
 
 from bertlens.judge.measures import BOUND, EPS, plain
 from bertlens.read.by_hand import FORMULAS, RULES
-from bertlens.read.head import Call, Trace
+from bertlens.read.head import Trace
+from bertlens.read.head_calls import Call
 
 SATURATED = 0.99
 """A tanh above this in absolute value hardly moves any more and passes hardly any gradient."""

@@ -66,7 +66,7 @@ def integrated_gradients(
     """
     from captum.attr import IntegratedGradients
 
-    model = _frozen(headed.own_instance())
+    model = without_gradients(headed.own_instance())
     ids = batch.tensors["input_ids"].to(headed.device)
     others = {name: tensor.to(headed.device) for name, tensor in batch.tensors.items() if name != "input_ids"}
     at_once, done = max(1, TOKENS // ids.shape[1]), 0
@@ -162,7 +162,7 @@ def hiding(tokenizer: Any) -> int:
     return int(found)
 
 
-def _frozen(model: Any) -> Any:
+def without_gradients(model: Any) -> Any:
     """The model with the same numbers in parameters that ask for no gradient, so that a pass keeps less in memory."""
     for module in model.modules():
         for name, parameter in module._parameters.items():

@@ -12,23 +12,11 @@ from bertlens.read.vocabulary import ROWS_AT_ONCE
 from bertlens.run.edits import Edit, parse
 from bertlens.run.packing import TOKENS_AT_ONCE
 
-EDITED = '''
-
-
+HELPERS = '''\
 def row_of(token):
     """The row of the table for one token, as the tokenizer writes it or as it stands within a text."""
     known = tokenizer.get_vocab()
     return table[known[token] if token in known else known[tokenizer.tokenize(f" {token}")[0]]]
-
-
-# the lookup, edited and fed back
-table = model.get_input_embeddings().weight
-lookup = parts["word"].clone()
-length = lookup.norm(dim=1).mean()
-$edits
-changed = (lookup != parts["word"]).any(1)
-edited = model(inputs_embeds=lookup[None], **rest, output_hidden_states=True)
-against("edited", edited, usual, real)
 
 
 def states_of(out):
@@ -39,6 +27,18 @@ def states_of(out):
     return torch.cat(states)
 
 
+'''
+
+EDITED = """\
+
+# the lookup, edited and fed back
+table = model.get_input_embeddings().weight
+lookup = parts["word"].clone()
+length = lookup.norm(dim=1).mean()
+$edits
+changed = (lookup != parts["word"]).any(1)
+edited = model(inputs_embeds=lookup[None], **rest, output_hidden_states=True)
+against("edited", edited, usual, real)
 before, after = states_of(usual), states_of(edited)
 change = (after.double() - before.double()).norm(dim=-1) / before.double().norm(dim=-1)
 most = (after.double() - before.double()).abs().amax(-1)
@@ -47,9 +47,9 @@ for state in range(len(before)):
     tell(f"change {state}", change[state])
     tell(f"largest difference {state}", most[state])
     tell(f"cosine {state}", alike[state])
-'''
+"""
 
-NEIGHBOURS = """\
+NEIGHBOURS = """
 # the text among the others, before and after; texts of like length share a batch
 others = [at for at in range(len(texts)) if at != text][:$most]
 sizes = [len(encoded([texts[at]], max_length=limit)[0]["input_ids"][0]) for at in others]
@@ -65,7 +65,6 @@ while start < len(order):
 for name, out in (("before", usual), ("after", edited)):
     own = pooled(out.last_hidden_state, mask, special)[pooling]
     tell(f"neighbours {name}", cosine(own.expand(len(known), -1), torch.stack(known)))
-
 """
 
 NEAREST = """\
@@ -90,7 +89,7 @@ for name, by, cosine_of, dot_of in zip(wanted, $by, cosines, dot):
 """
 
 
-def edit_lines(edits: str, vectors: Mapping[str, np.ndarray], *, others: bool) -> str:
+def edited(edits: str, vectors: Mapping[str, np.ndarray], *, others: bool) -> str:
     """The lines that carry edits out and measure what becomes of every state, and of the text among `others`."""
     lines = "\n".join(_edit(edit, vectors) for edit in parse(edits)) or "# none"
     found = Template(EDITED).substitute(edits=lines)
@@ -120,7 +119,7 @@ def _edit(edit: Edit, vectors: Mapping[str, np.ndarray]) -> str:
     return "\n".join([f"{at} = torch.tensor(", "    [", *(f"        {line}," for line in lines), "    ]", ")"])
 
 
-def nearest_lines(near: str, k: int, *, several: bool) -> str:
+def nearest(near: str, k: int, *, several: bool) -> str:
     """The lines that search the vocabulary by "cosine" or "dot"; where the lookup is the sum (not `several`) for less."""
     wanted = '"lookup": parts["word"][token]' + (', "sum": vectors["sum"][token]' if several else "")
     edited = '"lookup, edited": lookup[token]' + (', "sum, edited": moved' if several else "")

@@ -93,6 +93,12 @@ def colour_ticks(floor: float, sizes: np.ndarray) -> dict[str, list[float] | lis
     }
 
 
+def bar_above(title: str) -> dict[str, object]:
+    """A colour bar above the picture, which leaves its whole width to it, on a phone as well."""
+    where = {"orientation": "h", "x": 0.5, "y": 1.02, "yanchor": "bottom"}
+    return {"title": {"text": title, "side": "top"}, "thickness": 10, "len": 0.6, **where}
+
+
 def laid_out(
     figure: go.Figure,
     height: int,

@@ -180,7 +180,7 @@ def scatter(found: Head) -> go.Figure:
         )
     figure.add_hline(y=0, line={"color": GREEN, "dash": "dot"})
     score = logits["cls"].shape[1] == 1
-    across = {"title": "score with [CLS]" if score else "lead of the class that [CLS] gives, with [CLS]"}
+    across = {"title": "score with [CLS]" if score else "lead of [CLS]’s class with [CLS]"}
     return laid_out(figure, 360, across, {"title": "score with the mean" if score else "its lead with the mean"})
 
 

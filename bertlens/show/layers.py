@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from bertlens.judge.layers import Layers
 from bertlens.read.geometry import QUANTILES
 from bertlens.read.travel import GROUPS
-from bertlens.show.figures import BARE, SCALE, laid_out
+from bertlens.show.figures import BARE, MARGIN, SCALE, bar_above, laid_out
 
 BLUE, ORANGE, GREEN, PINK, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#999999"
 LOOKS = {"real": (BLUE, "circle", "solid"), "cls": (ORANGE, "square", "dash"), "content": (GREEN, "diamond", "dot")}
@@ -121,6 +121,7 @@ def outliers(found: Layers, most: int = len(RANKS)) -> go.Figure:
                 y=[parts[state, unit] for state, unit in enumerate(units)],
                 customdata=[[unit, _share(found, state, unit)] for state, unit in enumerate(units)],
                 text=[str(unit) for unit in units],
+                textangle=0,
                 name=("largest unit", "second", "third", "fourth")[rank],
                 marker={"color": colour},
                 hovertemplate="%{x}, unit %{customdata[0]}: %{y:.3f}%{customdata[1]}<extra></extra>",
@@ -130,7 +131,8 @@ def outliers(found: Layers, most: int = len(RANKS)) -> go.Figure:
     hover = "%{x}, all other units: %{y:.3f}<extra></extra>"
     bar = go.Bar(x=list(found.labels), y=rest, name="all other units", marker={"color": BLUE}, hovertemplate=hover)
     figure.add_trace(bar)
-    return over_states(figure, found.labels, 400, "contribution to the mean cosine", barmode="relative")
+    readable = {"minsize": 9, "mode": "hide"}
+    return over_states(figure, found.labels, 400, "contribution to the mean cosine", barmode="relative", uniformtext=readable)
 
 
 def _share(found: Layers, state: int, unit: int) -> str:
@@ -141,7 +143,8 @@ def _share(found: Layers, state: int, unit: int) -> str:
 def cka(found: Layers, *, debiased: bool = True) -> go.Figure:
     """How alike every two states are: the matrix of the linear CKA of the sampled tokens."""
     values = found.cka_debiased if debiased else found.cka
-    return matrix(values, found.labels, found.labels, "CKA, debiased" if debiased else "CKA", (0.0, 1.0))
+    short = [label.split()[0] for label in found.labels]  # the rows have the whole names
+    return matrix(values, found.labels, short, "CKA, debiased" if debiased else "CKA", (0.0, 1.0))
 
 
 def matrix(
@@ -163,18 +166,20 @@ def matrix(
             xgap=int(names_fit),
             ygap=int(names_fit),
             texttemplate="%{z:.2f}" if numbers_fit else None,
-            colorbar={"title": {"text": title}, "thickness": 12},
+            colorbar=bar_above(title),
         )
     )
     across, down = ({**(ticks(names, NAMED) if names_fit else {}), **BARE} for names in (columns, rows))
-    height = 120 + max(30 * min(len(rows), 20), 180)
-    return laid_out(figure, height, across, {**down, "autorange": "reversed", "tickangle": 0})
+    height = 180 + max(30 * min(len(rows), 20), 180)
+    down |= {"autorange": "reversed", "tickangle": 0}
+    return laid_out(figure, height, across, down, margin={**MARGIN, "t": 80})
 
 
 def ticks(names: Sequence[str], most: int) -> dict[str, object]:
     """Names at their places, every n-th of them where there are too many to read."""
     step = max(1, -(-len(names) // most))
-    return {"tickvals": list(range(len(names)))[::step], "ticktext": list(names)[::step], "tickangle": -45}
+    angle = -45 if max(map(len, names), default=0) > 3 else 0
+    return {"tickvals": list(range(len(names)))[::step], "ticktext": list(names)[::step], "tickangle": angle}
 
 
 def faint(colour: str) -> str:

@@ -60,24 +60,25 @@ def tell(name, values):
 '''
 
 SAMPLED = '''\
-def sampled(model, texts, limit):
-    """Tokens that are not special, (states, tokens, hidden), and which pairs of them are unrelated."""
+def drawn(texts, limit):
+    """Tokens that are not special, as numbers of text and place, and which pairs of them are unrelated."""
     rows = tokenizer(texts, truncation=True, max_length=limit, return_special_tokens_mask=True)
     marks = enumerate(rows["special_tokens_mask"])
     every = [(text, place) for text, row in marks for place, special in enumerate(row) if not special]
     if len(every) > $tokens:  # drawn evenly, always the same
-        drawn = torch.randperm(len(every), generator=torch.Generator().manual_seed(0))[:$tokens]
-        every = [every[at] for at in sorted(drawn.tolist())]
-    found, start = [], 0
-    for states, mask, _ in passes(model, texts, limit):
-        here = [(text - start, place) for text, place in every if start <= text < start + len(mask)]
-        row, place = torch.tensor(here, dtype=torch.long).reshape(-1, 2).T
-        found.append(states[:, row, place].double())
-        start += len(mask)
+        some = torch.randperm(len(every), generator=torch.Generator().manual_seed(0))[:$tokens]
+        every = [every[at] for at in sorted(some.tolist())]
     ids = torch.tensor([rows["input_ids"][text][place] for text, place in every])
     of = torch.tensor([text for text, _ in every])
     # another token, from another text where there are several
-    return torch.cat(found, dim=1), (ids[:, None] != ids) & ((of[:, None] != of) | (len(of.unique()) == 1))
+    return every, (ids[:, None] != ids) & ((of[:, None] != of) | (len(of.unique()) == 1))
+
+
+def taken(states, every, start):
+    """Those of the drawn tokens that are in a batch, whose first text has the number `start`."""
+    here = [(text - start, place) for text, place in every if start <= text < start + states.shape[1]]
+    row, place = torch.tensor(here, dtype=torch.long).reshape(-1, 2).T
+    return states[:, row, place].double()
 
 
 def alike(name, sample, pairs):
@@ -114,8 +115,10 @@ def cka(sample, debiased=False):
 '''
 
 COLLECT = """\
-vectors, moved, members = [], [], []  # by batch, by text, by text
+every, pairs = drawn(texts, limit)
+sample, vectors, moved, members = [], [], [], []  # by batch, by batch, by text, by text
 for states, mask, special in passes(model, texts, limit):
+    sample.append(taken(states, every, len(moved)))
     vectors.append(torch.stack([pooled(state, mask, special)[pooling] for state in states]))
     for row in range(len(mask)):
         real = mask[row].bool()
@@ -167,14 +170,25 @@ if there.any():
     for number, way in enumerate((cloud @ axes.T).unflatten(0, (len(vectors), -1)).transpose(0, 1)):
         tell(f"plane  way {number}", way)
 
-sample, pairs = sampled(model, texts, limit)
+sample = torch.cat(sample, dim=1)
 alike("unrelated", sample, pairs)
 for name, debiased, least in (("CKA", False, 2), ("debiased CKA", True, 4)):
     for state, x in enumerate(cka(sample, debiased) if sample.shape[1] >= least else []):
         tell(f"{name} {state}", x)
 """
 
-CONTROL = """\
+CONTROL = '''\
+
+def sampled(model, texts, limit):
+    """Drawn tokens, (states, tokens, hidden), and which pairs of them are unrelated."""
+    every, pairs = drawn(texts, limit)
+    found, start = [], 0
+    for states, _, _ in passes(model, texts, limit):
+        found.append(taken(states, every, start))
+        start += states.shape[1]
+    return torch.cat(found, dim=1), pairs
+
+
 # the same of sentences that have nothing in common, and of weights that nobody trained
 unrelated = [
 $unrelated
@@ -183,7 +197,7 @@ alike("control", *sampled(model, unrelated, $control))
 torch.manual_seed(0)
 fresh = AutoModel.from_config(model.config, dtype=torch.float32).eval()
 alike("fresh", *sampled(fresh, texts[:$few], $beginnings))
-"""
+'''
 
 
 def layers_script(

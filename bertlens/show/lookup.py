@@ -129,7 +129,7 @@ def cost(found: LookupCost) -> go.Figure:
             x=milliseconds,
             y=list(frame["what"]),
             orientation="h",
-            textposition="outside",
+            textposition="auto",
             text=[f"{size:.3g} ms, {100 * share:.3g} %" for size, share in zip(milliseconds, frame["share"], strict=True)],
             marker={"color": [COLOURS[0], COLOURS[2], GREY][: len(frame)] if len(frame) == 3 else [COLOURS[0], GREY]},
             hovertemplate="%{y}: %{text}<extra></extra>",

@@ -12,7 +12,7 @@ import numpy as np
 
 from bertlens.run.condition import Condition
 from bertlens.run.texts import Texts, sides
-from bertlens.show.edit_lines import edit_lines, nearest_lines
+from bertlens.show import edit_lines
 from bertlens.show.passes import indent
 from bertlens.show.pooling_script import POOLED
 from bertlens.show.runs import attention_of
@@ -51,7 +51,9 @@ def against(name, out, usual, real):
     tell(name, torch.stack([(left.double() - right.double()).abs().max(), cosines[0], cosines.min()]))
 
 
-torch.set_grad_enabled(False)
+'''
+
+RUN = """\
 batch, special = encoded([texts[text]], max_length=limit)
 ids, mask = batch["input_ids"][0], batch["attention_mask"]
 segments = batch.get("token_type_ids", torch.zeros_like(mask))[0]
@@ -80,7 +82,7 @@ for at, one in enumerate(added):
 against("fed the lookup", model(inputs_embeds=model.get_input_embeddings()(ids)[None], **rest), usual, real)
 twice = model(inputs_embeds=$again, **rest)
 against("fed $twice", twice, usual, real)
-'''
+"""
 
 PADDED = """\
 # a padded row as ids, as vectors, and as vectors with the positions of the ids
@@ -123,6 +125,14 @@ def lookup_script(
     token, near, k : whose nearest entries are printed, by "cosine" or "dot", and how many.
     """
     options = "" if architecture.segments else '\n    how["return_token_type_ids"] = False'
+    run = [
+        Template(RUN).substitute(_taken_apart(found)),
+        *([_padded(padded, len(found.tokens), max_length)] if padded is not None else []),
+        *([_positions(texts[found.text], architecture)] if architecture.takes_positions else []),
+        *([SEGMENTS] if architecture.segments > 1 else []),
+        edit_lines.edited(edits, vectors or {}, others=len(texts) > 1),
+        edit_lines.nearest(near, k, several=len(found.embedding.parts) > 1),
+    ]
     parts = [
         '"""Where do the vectors before the first layer come from, and what does an edit of them do?"""\n',
         *imports(checkpoint, "math"),
@@ -132,14 +142,10 @@ def lookup_script(
         f"pooling, token = {json.dumps(pooling)}, {token}",
         *loaded(attention_of(Condition(), architecture), "torch.float32", "cpu"),
         "\n",
-        POOLED + Template(HELPERS).substitute(options=options, **_taken_apart(found)),
-        *([_padded(padded, len(found.tokens), max_length)] if padded is not None else []),
-        *([_positions(texts[found.text], architecture)] if architecture.takes_positions else []),
-        *([SEGMENTS] if architecture.segments > 1 else []),
-        edit_lines(edits, vectors or {}, others=len(texts) > 1),
-        nearest_lines(near, k, several=len(found.embedding.parts) > 1),
+        POOLED + Template(HELPERS).substitute(options=options) + edit_lines.HELPERS + "with torch.inference_mode():",
+        *indent(re.sub(r"\n{3,}", "\n\n", "\n".join(run)).strip().splitlines()),
     ]
-    return re.sub(r"\n{4,}", "\n\n\n", "\n".join(parts).rstrip() + "\n")
+    return "\n".join(parts) + "\n"
 
 
 SEGMENTS = """

@@ -166,7 +166,7 @@ def _word(side: Side, place: Place) -> str:
 
 def _title(name: str, side: Side) -> str:
     condition = f"<br>{literal(side.condition)}" if side.condition else ""
-    return f"{name}: {len(side.tokens)} positions, {int(side.padding.sum()) or 'none'} of them padding{condition}"
+    return f"{name}: {len(side.tokens)} positions, {int(side.padding.sum()) or 'no'} padding{condition}"
 
 
 def _shared_range(rows: tuple[Side, Side]) -> dict[str, float]:

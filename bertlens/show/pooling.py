@@ -14,7 +14,7 @@ from plotly.subplots import make_subplots
 from bertlens.errors import BertlensError
 from bertlens.judge.verdict import VERDICTS
 from bertlens.run.texts import Texts, sides
-from bertlens.show.figures import MARGIN, SCALE, floor_of, laid_out, literal, padded_axes
+from bertlens.show.figures import MARGIN, SCALE, bar_above, floor_of, laid_out, literal, padded_axes
 
 if TYPE_CHECKING:
     from bertlens.judge.costs import Costs
@@ -63,7 +63,7 @@ def agreement(result: Poolings, measure: str = "rank agreement", k: int | None =
             zmin=low,
             zmax=high,
             colorscale=SCALE,
-            colorbar=_across(measure),
+            colorbar=bar_above(measure),
             hovertemplate="%{y} and %{x}: %{z:.3f}<extra>" + words + "</extra>",
             xgap=1,
             ygap=1,
@@ -102,7 +102,9 @@ def similarities(result: Poolings, texts: Texts, readouts: Sequence[str] | None 
     shown = result.compared[::step]
     low, high = result.shared_range(chosen)
     titles = [literal(name) for name in chosen]
-    figure = make_subplots(lines, columns, subplot_titles=titles, shared_xaxes="all", shared_yaxes="all")
+    height = 130 + 240 * lines
+    shared = {"shared_xaxes": "all", "shared_yaxes": "all", "vertical_spacing": 45 / height}
+    figure = make_subplots(lines, columns, subplot_titles=titles, **shared)
     words = [_short(texts[text]) for text in shown]
     for at, readout in enumerate(chosen):
         values = result.similarity(readout)[::step, ::step]
@@ -121,8 +123,8 @@ def similarities(result: Poolings, texts: Texts, readouts: Sequence[str] | None 
     figure.update_annotations(font_size=12)
     across = {**(numbers or {"showticklabels": False}), "tickangle": 0}
     down = {**(ticks or numbers or {"showticklabels": False}), "autorange": "reversed"}
-    colours = {"colorscale": SCALE, "cmin": low, "cmax": high, "colorbar": _across("cosine")}
-    return laid_out(figure, 130 + 240 * lines, across, down, coloraxis=colours, margin={**MARGIN, "t": 110})
+    colours = {"colorscale": SCALE, "cmin": low, "cmax": high, "colorbar": bar_above("cosine")}
+    return laid_out(figure, height, across, down, coloraxis=colours, margin={**MARGIN, "t": 110})
 
 
 def neighbours(result: Poolings, texts: Texts, readout: str, k: int | None = None) -> pd.DataFrame:
@@ -206,12 +208,6 @@ def fresh(result: Fresh, texts: Texts, text: int = 0) -> go.Figure:
             )
         )
     return laid_out(figure, 400, {"type": "category"}, {"title": f"logit of text {text}: {_short(texts[text])}"})
-
-
-def _across(title: str) -> dict[str, object]:
-    """A colour bar above the picture, which leaves its whole width to it, on a phone as well."""
-    where = {"orientation": "h", "x": 0.5, "y": 1.02, "yanchor": "bottom"}
-    return {"title": {"text": title, "side": "top"}, "thickness": 10, "len": 0.6, **where}
 
 
 def _whole(text: str | tuple[str, str]) -> str:
