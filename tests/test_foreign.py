@@ -134,7 +134,7 @@ def test_written_numbers_tell_which_format_they_had() -> None:
     assert kind(DRAWN.astype(np.float64)) == ("float32", ()) and kind(double) == ("float64", ())
     assert kind(np.round(double, 4)) == ("decimal", ("The numbers are written with at most 4 digits after the point.",))
     assert kind(np.round(double, 8))[0] == "decimal"
-    assert kind(np.round(double * 50)) == ("int8", ()) and kind(np.abs(np.round(double * 80)))[0] == "uint8"
+    assert kind(np.round(double * 50)) == ("int8", ()) and kind(np.abs(np.round(double * 120)))[0] == "uint8"
 
 
 def test_a_vector_alone_is_one_row() -> None:
