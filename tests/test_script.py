@@ -117,7 +117,7 @@ SAMPLE = [
     ("", "mask=inverted,specials=off", "mean_sqrt_len_tokens"),
     ("segments=zeros", "segments=ones", "cls"),
     ("", "batch=2", "pooler"),
-    ("specials=doubled", "specials=doubled,batch=2,max_length=8", "mean_content"),
+    ("specials=doubled", "specials=doubled,batch=2,max_length=12", "mean_content"),
     ("", "mask=swapped", "mean"),
 ]
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from bertlens.errors import BertlensError
 
 if TYPE_CHECKING:
     from bertlens.judge.findings import Finding
@@ -42,3 +45,17 @@ def progress() -> Progress:
         print(f"\r\033[K{what}{share}", end="\r" if done >= total > 0 else "", file=sys.stderr, flush=True)
 
     return tell
+
+
+def write_script(file: str, code: str) -> None:
+    """Write the same as a Python file.
+
+    Raises
+    ------
+    BertlensError
+        Where the disk refuses.
+    """
+    try:
+        Path(file).write_text(code, "utf-8")
+    except OSError as error:
+        raise BertlensError(f"cannot write the script to {file}", got=str(error.strerror)) from None
