@@ -66,9 +66,20 @@ def do(options: argparse.Namespace) -> int:
     if options.script and found.best is not None:
         from bertlens.show.recipe_script import recipe_script
 
-        facts = {"architecture": checkpoint.architecture, "max_length": checkpoint.max_length, "rows": found.row_of_text}
-        answer.write_script(options.script, recipe_script(options.checkpoint, texts, found.best.recipe, **facts))
-    print(json.dumps(found.to_dict(), allow_nan=False) if options.json else "\n".join(_in_words(found)))
+        code = recipe_script(
+            options.checkpoint,
+            texts,
+            found.best.recipe,
+            architecture=checkpoint.architecture,
+            max_length=checkpoint.max_length,
+            rows=found.row_of_text or None,
+        )
+        answer.write_script(options.script, code)
+    file = {"name": options.vectors, "dtype": vectors.dtype, "notes": list(vectors.notes)}
+    if options.json:
+        print(json.dumps({**found.to_dict(), "file": file}, allow_nan=False))
+    else:
+        print("\n".join([*_in_words(found), *(f"\nnote: {note}" for note in vectors.notes)]))
     return 0 if found.verdict == "found" and not answer.problems(found.findings) else 1
 
 
