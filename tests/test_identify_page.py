@@ -107,12 +107,7 @@ def test_the_pictures_hold_the_numbers_of_the_result(bert: Checkpoint) -> None:
 
 def test_the_example_is_made_and_found_and_a_link_opens_it() -> None:
     app = press(opened(PAGE), "Try an example")
-    assert (
-        (not app.exception
-        and not failed(app)
-        and app.query_params["vectors"] == ["example"])
-        or app.query_params["vectors"] == "example"
-    )
+    assert not app.exception and not failed(app) and "example" in app.query_params["vectors"]
     assert any(box.startswith("**Found**") and "mean\\_all" in box and "float16" in box for box in alerts(app))
     assert "Rows 1 and 3 are swapped" in [block.value for block in app.markdown]
     assert len(figures(app)) == 2 and len(app.metric) == 4
@@ -132,7 +127,7 @@ def test_what_is_pasted_is_read_and_stays(bert: Checkpoint) -> None:
     assert not app.exception and any(plain(box).startswith("Found: mean ") for box in alerts(app))
     app.switch_page("pages/2_Shapes.py").run()
     app.switch_page(PAGE).run()
-    assert app.text_area(key="vectors_box").value.startswith("[[") and not app.exception, "kept over the pages"
+    assert str(app.text_area(key="vectors_box").value).startswith("[[") and not app.exception, "kept over the pages"
 
 
 def test_a_column_is_asked_for_and_texts_beside_the_vectors_are_used(bert: Checkpoint) -> None:
@@ -198,6 +193,6 @@ def test_what_cannot_be_told_is_said_with_texts_to_try(
 
 
 def test_vectors_of_another_size_have_no_recipe(bert: Checkpoint) -> None:
-    app = press(upload(page(bert), "a.npy", npy(np.ones((3, 7), np.float32) / 3)), "Identify")
+    app = press(upload(page(bert), "a.npy", npy(np.ones((3, 777), np.float32) / 3)), "Identify")
     assert not app.exception and app.error[0].value.startswith("**None**")
     assert "The same in Python" not in [header.value for header in app.subheader]

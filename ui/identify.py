@@ -98,7 +98,7 @@ def verdict(found: Identification) -> None:
                 ("Cosine", cosine, "Mean cosine of the recipe's vectors with those given"),
                 ("Recipes tried", f"{found.tried:,}", f"{found.passes:,} rows run through the model in {found.seconds:.1f} s"),
             ):
-                st.metric(label, shown, help=meaning, width=190)
+                st.metric(label, shown, help=meaning, width=165)
     blocks.notes(found.notes)
 
 
