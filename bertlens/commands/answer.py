@@ -41,8 +41,9 @@ def progress() -> Progress:
         if now - start < 1 or now - last[0] < 0.1:
             return
         last[0] = now
+        counted = f"{done:,} {what}" if done and not total else what
         share = f" {done / total:4.0%}" if total else ""
-        print(f"\r\033[K{what}{share}", end="\r" if done >= total > 0 else "", file=sys.stderr, flush=True)
+        print(f"\r\033[K{counted}{share}", end="\r" if done >= total > 0 else "", file=sys.stderr, flush=True)
 
     return tell
 
