@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from bertlens.read.readout import Readout
     from bertlens.run.checkpoint import Checkpoint, load
     from bertlens.run.condition import Condition
+    from bertlens.run.foreign import read_vectors
     from bertlens.run.texts import read_texts
 
 __version__ = "0.1.0"
@@ -74,6 +75,7 @@ __all__ = [
     "pooling",
     "pooling_costs",
     "read_texts",
+    "read_vectors",
     "repair",
     "shapes",
     "token_path",
@@ -89,6 +91,7 @@ _HOME = {
     "Condition": "bertlens.run.condition",
     "Readout": "bertlens.read.readout",
     "read_texts": "bertlens.run.texts",
+    "read_vectors": "bertlens.run.foreign",
     "repair": "bertlens.remedies.repair",
 }
 

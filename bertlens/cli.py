@@ -12,10 +12,18 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from bertlens.commands import check, compare, layers, pool, repair, shapes
+from bertlens.commands import check, compare, identify, layers, pool, repair, shapes
 from bertlens.errors import BertlensError
 
-COMMANDS = {"compare": compare, "check": check, "shapes": shapes, "layers": layers, "pool": pool, "repair": repair}
+COMMANDS = {
+    "compare": compare,
+    "check": check,
+    "identify": identify,
+    "shapes": shapes,
+    "layers": layers,
+    "pool": pool,
+    "repair": repair,
+}
 
 
 class _Parser(argparse.ArgumentParser):

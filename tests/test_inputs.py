@@ -50,6 +50,12 @@ def inverted(batch: Tensors, model: Any) -> Tensors:
     return {**batch, "attention_mask": 1 - batch["attention_mask"]}
 
 
+def swapped(batch: Tensors, model: Any) -> Tensors:
+    """`model(ids, segments, mask)`, where the second argument is the mask."""
+    mask = batch["attention_mask"]
+    return {**batch, "attention_mask": batch.get("token_type_ids", torch.zeros_like(mask)), "token_type_ids": mask}
+
+
 def segments(value: int) -> Callable[[Tensors, Any], Tensors]:
     return lambda batch, model: {**batch, "token_type_ids": torch.full_like(batch["input_ids"], value)}
 
@@ -93,6 +99,9 @@ CASES = [
     Case("side=left", side="left", texts=PAIRS),
     Case("mask=off", edit=without("attention_mask")),
     Case("mask=inverted", edit=inverted),
+    Case("mask=swapped", edit=swapped),
+    Case("mask=swapped,side=left,segments=ones", side="left", texts=PAIRS,
+         edit=lambda batch, model: swapped(segments(1)(batch, model), model)),
     Case("specials=off", {"add_special_tokens": False}),
     Case("specials=off", {"add_special_tokens": False}, texts=PAIRS),
     Case("segments=zeros", edit=segments(0), texts=PAIRS),
@@ -116,7 +125,8 @@ def refused(checkpoint: Checkpoint, condition: Condition) -> bool:
     kind = checkpoint.architecture.kind
     untyped = kind in ("distilbert", "mpnet", "modernbert")
     one_type = kind in ("roberta", "xlm-roberta")
-    return condition.segments != "tokenizer" and (untyped or (one_type and condition.segments == "ones"))
+    second = condition.segments == "ones" or condition.mask == "swapped"
+    return (untyped and (second or condition.segments == "zeros")) or (one_type and second)
 
 
 def by_hand(folder: Path, case: Case) -> list[tuple[Tensors, torch.Tensor]]:
@@ -137,7 +147,7 @@ def by_hand(folder: Path, case: Case) -> list[tuple[Tensors, torch.Tensor]]:
 def test_condition_is_what_a_person_would_write(checkpoint: Checkpoint, case: Case) -> None:
     condition = Condition.parse(case.condition)
     if refused(checkpoint, condition):
-        with pytest.raises(BertlensError, match=f"cannot run segments={condition.segments}"):
+        with pytest.raises(BertlensError, match=r"cannot run (segments=(zeros|ones)|mask=swapped)"):
             prepare(checkpoint, case.texts, condition)
         return
     # The float64 run is kept in float64 throughout, which plain transformers does not do everywhere.
@@ -161,7 +171,35 @@ def test_cases_name_every_key_and_value() -> None:
     conditions = [Condition.parse(case.condition) for case in CASES]
     for key, values in CHOICES.items():
         untried = set(values) - {str(getattr(condition, key)) for condition in conditions}
-        assert untried == ({"on"} if key == "dropout" else set()), key  # dropout has a test of its own below
+        assert untried == {"dropout": {"on"}, "specials": {"doubled"}}.get(key, set()), (
+            key
+        )  # they have tests of their own below
+
+
+@pytest.mark.parametrize("limit", [64, 9, 5])
+def test_special_tokens_written_out_are_added_again(checkpoint: Checkpoint, limit: int) -> None:
+    tokenizer = plain_tokenizer(checkpoint.folder, "right")
+    got = prepare(checkpoint, SINGLE, Condition(specials="doubled", max_length=limit))
+    cls, sep = tokenizer.cls_token_id, tokenizer.sep_token_id
+    for text, row in zip(SINGLE, got.tokens, strict=True):
+        around = tokenizer(text)["input_ids"]
+        assert (around[0], around[-1]) == (cls, sep)
+        assert list(row.ids) == [cls, *around[: limit - 2], sep], "the outer ones survive truncation"
+        if checkpoint.architecture.kind in ("bert", "electra", "distilbert"):  # where a word in front changes no token
+            assert list(row.ids) == tokenizer(f"[CLS] {text} [SEP]", truncation=True, max_length=limit)["input_ids"]
+        assert set(row.segments) == {0} and row.special[:2] == (1, 1)
+    (batch,) = got
+    assert batch.tensors["input_ids"].shape[1] == max(len(row.ids) for row in got.tokens)
+    once = prepare(checkpoint, SINGLE, Condition(max_length=limit)).tokens
+    assert all(len(row.ids) == min(len(plain.ids) + 2, limit) for row, plain in zip(got.tokens, once, strict=True))
+
+
+def test_special_tokens_around_a_pair_have_the_first_segment(loaded: Loaded) -> None:
+    tokens = prepare(loaded("bert"), PAIRS, Condition(specials="doubled")).tokens
+    for row in tokens:
+        assert row.special.count(1) == 5 and row.special[-2:] == (1, 1)
+        assert {segment for segment, special in zip(row.segments, row.special, strict=True) if special} == {0}
+        assert 1 in row.segments
 
 
 @pytest.mark.parametrize("seed", [0, 5])

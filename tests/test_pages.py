@@ -25,6 +25,7 @@ PAGES = (
     "pages/6_Embedding_lookup.py",
     "pages/7_Classification_head.py",
     "pages/8_Attention.py",
+    "pages/9_Identify.py",
 )
 COMPARE = "pages/1_Batch_and_padding.py"
 TEXTS = "A short text.\nA text that is a good deal longer than the first one, and padded less."

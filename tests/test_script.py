@@ -65,6 +65,8 @@ def test_every_key_that_counts_is_tried() -> None:
         ("rows=index,batch=alone,positions=from-mask", "rows=index,mask=inverted,padding=16,side=left"),
         ("specials=off,batch=2,attention=eager", "specials=off,padding=20,attention=eager"),
         ("segments=zeros,max_length=5,padding=9,side=left", "max_length=5,batch=alone"),
+        ("batch=alone,padding=24,max_length=6", "batch=1,padding=24,max_length=6,specials=doubled"),
+        ("specials=doubled,side=left,padding=24,max_length=7", "specials=doubled,batch=2,mask=swapped"),
     ],
 )
 @pytest.mark.parametrize("readout", ["cls", "mean_content@last4:mean|l2"])
@@ -115,6 +117,8 @@ SAMPLE = [
     ("", "mask=inverted,specials=off", "mean_sqrt_len_tokens"),
     ("segments=zeros", "segments=ones", "cls"),
     ("", "batch=2", "pooler"),
+    ("specials=doubled", "specials=doubled,batch=2,max_length=12", "mean_content"),
+    ("", "mask=swapped", "mean"),
 ]
 
 
@@ -128,7 +132,7 @@ def test_a_family_prints_the_same_numbers(load: Load, family: str, texts: Texts)
             ran += 1
         except BertlensError as error:  # segments, positions or a pooler that the family does not have
             assert re.search(r"cannot (run|read) ", str(error)), error
-    assert ran >= len(SAMPLE) - 3
+    assert ran >= len(SAMPLE) - 4
 
 
 def test_families_that_are_double_by_themselves_never_ask_for_float32() -> None:

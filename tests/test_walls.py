@@ -88,6 +88,7 @@ def test_the_wall_stops_what_it_should(file: str, source: str, caught: bool) -> 
         "ui.conditions",
         "ui.sidebar",
         "ui.blocks",
+        "ui.identify",
     ],
 )
 def test_a_start_does_not_wait_for_torch(module: str) -> None:

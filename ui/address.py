@@ -47,6 +47,8 @@ DEFAULTS: dict[str, str] = {
     "label": "",
     "baseline": "pad",
     "steps": "50",
+    "vectors": "file",
+    "prompts": "",
 }
 """Every name in a link with its value when it is left out."""
 

@@ -46,6 +46,9 @@ SIGNS: dict[str, tuple[str, str, str]] = {
     "sound": ("Sound", "green", ":material/check_circle:"),
     "caution": ("Usable with care", "orange", ":material/warning:"),
     "problem": ("Faulty", "red", ":material/error:"),
+    "found": ("Found", "green", ":material/fingerprint:"),
+    "ambiguous": ("Ambiguous", "orange", ":material/help:"),
+    "none": ("None", "red", ":material/error:"),
 }
 """A verdict as a word, a colour and a sign; the word always stands with the colour."""
 

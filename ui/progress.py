@@ -54,7 +54,8 @@ class _Bar:
         self._last = now
         share = min(done / total, 1.0) if total else 0.0
         left = (now - self._start) * (1 - share) / share if share > 0.02 else None
-        told = f"{self._what}: {what}" + (f", {_amount(done, total)}" if total else "")
+        counted = f"{done:,} {what}" if done and not total else what  # how many there will be nobody knows yet
+        told = f"{self._what}: {counted}" + (f", {_amount(done, total)}" if total else "")
         self._bar.progress(share, told + (f", about {left:.0f} s left" if left and left > 2 else ""))
 
     def _cancel(self) -> None:

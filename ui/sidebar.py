@@ -18,6 +18,7 @@ PAGES = (
     ("pages/6_Embedding_lookup.py", "Embedding lookup", ":material/table_rows:"),
     ("pages/7_Classification_head.py", "Classification head", ":material/label:"),
     ("pages/8_Attention.py", "Attention", ":material/visibility:"),
+    ("pages/9_Identify.py", "Identify", ":material/fingerprint:"),
 )
 """Every page with its label and icon, in reading order."""
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from bertlens.errors import BertlensError
 
 if TYPE_CHECKING:
     from bertlens.judge.findings import Finding
@@ -38,7 +41,22 @@ def progress() -> Progress:
         if now - start < 1 or now - last[0] < 0.1:
             return
         last[0] = now
+        counted = f"{done:,} {what}" if done and not total else what
         share = f" {done / total:4.0%}" if total else ""
-        print(f"\r\033[K{what}{share}", end="\r" if done >= total > 0 else "", file=sys.stderr, flush=True)
+        print(f"\r\033[K{counted}{share}", end="\r" if done >= total > 0 else "", file=sys.stderr, flush=True)
 
     return tell
+
+
+def write_script(file: str, code: str) -> None:
+    """Write the same as a Python file.
+
+    Raises
+    ------
+    BertlensError
+        Where the disk refuses.
+    """
+    try:
+        Path(file).write_text(code, "utf-8")
+    except OSError as error:
+        raise BertlensError(f"cannot write the script to {file}", got=str(error.strerror)) from None

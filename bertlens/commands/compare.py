@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bertlens.commands import answer, arguments
-from bertlens.errors import BertlensError
 from bertlens.run.condition import CHOICES, COUNTS, MEANING
 
 if TYPE_CHECKING:
@@ -70,7 +68,9 @@ def do(options: argparse.Namespace) -> int:
         from bertlens.show.script import comparison_script
 
         facts = {"architecture": checkpoint.architecture, "max_length": checkpoint.max_length, "seed": options.seed}
-        _write_script(options.script, comparison_script(options.checkpoint, texts, reference, candidate, readout, **facts))
+        answer.write_script(
+            options.script, comparison_script(options.checkpoint, texts, reference, candidate, readout, **facts)
+        )
     print(json.dumps(found.to_dict(), allow_nan=False) if options.json else _in_words(found))
     return 0 if found.verdict in ("identical", "rounding") and not answer.problems(found.findings) else 1
 
@@ -91,10 +91,3 @@ def _in_words(found: Comparison, most: int = 20) -> str:
     lines += answer.findings(found.findings)
     lines += [f"\nnote: {note}" for note in found.notes]
     return "\n".join(lines)
-
-
-def _write_script(file: str, code: str) -> None:
-    try:
-        Path(file).write_text(code, "utf-8")
-    except OSError as error:
-        raise BertlensError(f"cannot write the script to {file}", got=str(error.strerror)) from None

@@ -12,33 +12,11 @@ from bertlens.run.condition import Condition
 from bertlens.run.texts import Texts
 
 if TYPE_CHECKING:
-    from bertlens.read.readout import Readout
     from bertlens.run.architecture import Architecture
+    from bertlens.show.reading import Reading
 
 WIDTH = 110
 """Columns after which a call is written one argument per line."""
-
-INLINE = {"cls": "{}[:, 0]", "first_position": "{}[:, 0]", "mean_all": "{}.mean(1)"}
-"""Poolings that need no mask; `cls` only where padding stands on the right."""
-
-BODIES: dict[str, tuple[str, ...]] = {
-    "cls": ("vectors = state[torch.arange(len(state)), mask.argmax(1)]",),
-    "lasttoken": ("vectors = state[torch.arange(len(state)), mask.shape[1] - 1 - mask.flip(1).argmax(1)]",),
-    "max": ("vectors = state.masked_fill(mask.unsqueeze(-1) == 0, -torch.inf).amax(1)",),
-    "mean": (
-        "weights = mask.unsqueeze(-1).to(state.dtype)",
-        "vectors = (state * weights).sum(1) / weights.sum(1)",
-    ),
-    "mean_sqrt_len_tokens": (
-        "weights = mask.unsqueeze(-1).to(state.dtype)",
-        "vectors = (state * weights).sum(1) / weights.sum(1).sqrt()",
-    ),
-    "weightedmean": (
-        "weights = (mask * mask.cumsum(1)).unsqueeze(-1).to(state.dtype)",
-        "vectors = (state * weights).sum(1) / weights.sum(1)",
-    ),
-}
-BODIES["mean_content"] = BODIES["mean"]
 
 
 def indent(lines: list[str], by: int = 1) -> list[str]:
@@ -58,79 +36,6 @@ def axis_lost(target: str, row: str) -> list[str]:
         f"# x[{row}] has lost the batch axis; read as Keras reads it, every token is a sequence of its own",
         f"{target} = {{name: x[{row}][:, None] for name, x in batch.items()}}",
     ]
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How the vectors of one forward pass are written for a readout.
-
-    Attributes
-    ----------
-    layers : indices into hidden_states in the order of their combination; () for last_hidden_state.
-    left : some row is padded on the left, so the first real token must be looked for.
-    bare : some row can hold no real token at all (an index into a row that is padded on the left).
-    """
-
-    readout: Readout
-    layers: tuple[int, ...]
-    left: bool
-    bare: bool
-
-    @property
-    def inline(self) -> str:
-        """The pooling as one expression of a state, or "" where it takes a function."""
-        return "" if self.left and self.readout.pooling == "cls" else INLINE.get(self.readout.pooling, "")
-
-    @property
-    def masked(self) -> bool:
-        """Whether the readout looks at the mask."""
-        return not (self.inline or self.readout.pooling == "pooler")
-
-    def function(self) -> list[str]:
-        """`pooled(state, mask)`, where the pooling takes more than one expression."""
-        from bertlens.read.readout import POOLINGS
-
-        if not self.masked:
-            return []
-        body = list(BODIES[self.readout.pooling])
-        if self.bare and "mean" not in self.readout.pooling:  # a mean is 0 / 0 by itself
-            body += [
-                "# a row of padding alone has no vector",
-                "vectors = vectors.masked_fill(mask.sum(1, keepdim=True) == 0, torch.nan)",
-            ]
-        body[-1] = body[-1].replace("vectors = ", "return ", 1)
-        what = POOLINGS[self.readout.pooling]
-        says = [
-            f'"""{what[0].upper()}{what[1:]}.',
-            "",
-            "state is (batch, tokens, hidden), mask (batch, tokens), the result (batch, hidden).",
-            '"""',
-        ]
-        return ["def pooled(state, mask):", *indent([*says, *body]), "", ""]
-
-    @property
-    def mask(self) -> str:
-        """The name of the tokens that are pooled over."""
-        return "content" if self.readout.pooling == "mean_content" else "mask"
-
-    def lines(self, target: str, after: str = "", *, cut: str = "", rows: str = "") -> list[str]:
-        """`target` + the vectors + `after`; `cut` and `rows` take some rows of the states and of the mask."""
-        lines: list[str] = []
-        found = self._vectors(cut, self.mask + rows)
-        if self.readout.combine:
-            lines.append(f"found = [{found} for layer in layers]")
-            concat = self.readout.combine.startswith("concat")
-            found = "torch.cat(found, dim=1)" if concat else f"torch.stack(found).{self.readout.combine}(0)"
-        if self.readout.l2:
-            found = f"torch.nn.functional.normalize({found}, dim=1)"
-        return [*lines, f"{target}{found}{after}"]
-
-    def _vectors(self, cut: str, mask: str) -> str:
-        layer = "layer" if self.readout.combine else str(self.layers[0]) if self.layers else ""
-        state = (f"out.hidden_states[{layer}]" if layer else "out.last_hidden_state") + cut
-        if self.readout.pooling == "pooler":
-            return f"out.pooler_output{cut}"
-        return self.inline.format(state) if self.inline else f"pooled({state}, {mask})"
 
 
 @dataclass(frozen=True)
@@ -212,11 +117,13 @@ class Passes:
         content = reading is not None and reading.mask == "content"
         if content or self.tokens:
             lines.append('special = batch.pop("special_tokens_mask")')
+        elif condition.specials == "doubled":
+            lines.append('del batch["special_tokens_mask"]')
         needed = self.tokens or (reading is not None and reading.masked) or condition.positions == "from-mask"
         if condition.mask == "off":
             lines.append("# the mask is forgotten: the model attends to padding as if it were text")
             lines.append('mask = batch.pop("attention_mask")' if needed else 'del batch["attention_mask"]')
-        elif needed or condition.mask == "inverted":
+        elif needed or condition.mask != "on":
             lines.append('mask = batch["attention_mask"]')
         if content:
             lines.append("content = mask * (1 - special)  # without [CLS] and [SEP]")
@@ -224,6 +131,10 @@ class Passes:
             lines.append('batch["attention_mask"] = 1 - mask  # zeros and ones exchanged')
         if condition.segments != "tokenizer":
             lines.append(f'batch["token_type_ids"] = torch.{condition.segments}_like(batch["input_ids"])')
+        if condition.mask == "swapped":
+            lines.append("# passed as positional arguments in the wrong order: each is read as the other")
+            lines.append('segments = batch.get("token_type_ids", torch.zeros_like(mask))')
+            lines.append('batch["attention_mask"], batch["token_type_ids"] = segments, mask')
         if condition.positions == "from-mask":
             first = max(self.architecture.first_position, 0)
             start = f" + {first}" if first else ""
@@ -231,26 +142,50 @@ class Passes:
             lines.append(f'batch["position_ids"] = (mask.cumsum(1) - 1{start}).masked_fill(mask == 0, {max(first - 1, 0)})')
         return lines
 
-    def _tokenised(self, source: str) -> list[str]:
-        condition = self.condition
-        limit = self.max_length if condition.max_length == "model" else int(condition.max_length)
-        width = condition.padding if isinstance(condition.padding, int) else None
-        several = len(self.texts) > 1 and str(condition.batch) not in ("alone", "1")
-        padding = ['padding="max_length"'] if width else ["padding=True"] if several else []
-        if padding and condition.side == "left":
-            padding.append('padding_side="left"')
-        options = []
-        if condition.specials == "off":
-            options.append("add_special_tokens=False")
-        if self.tokens or (self.reading is not None and self.reading.mask == "content"):
+    @property
+    def limit(self) -> int:
+        """Tokens at which texts are truncated."""
+        return self.max_length if self.condition.max_length == "model" else int(self.condition.max_length)
+
+    def rows(self, source: str) -> list[str]:
+        """Lines that make `rows`, the tokens of every text of `source` in lists, truncated but not padded."""
+        several = source if source.startswith(("[", "texts")) else f"[{source}]"
+        if self.condition.specials != "doubled":
+            return call("rows = tokenizer", [several, "truncation=True", f"max_length={self.limit}", *self._options()])
+        return [
+            *call("rows = tokenizer", [several, *self._options()]),
+            "# the special tokens stand in the text and are added once more; the outer ones survive truncation",
+            'for i, special in enumerate(rows["special_tokens_mask"]):',
+            "    before = next((at for at, mark in enumerate(special) if not mark), 0)",
+            "    after = next((at for at, mark in enumerate(reversed(special)) if not mark), 0)",
+            "    for name, values in rows.items():",
+            '        row = [0 if mark else x for x, mark in zip(values[i], special)] if "type" in name else values[i]',
+            f"        kept = row[: max(0, {self.limit} - before - after)]",
+            "        values[i] = row[:before] + kept + row[len(row) - after :]",
+        ]
+
+    def _options(self) -> list[str]:
+        """Arguments of the tokenizer that have nothing to do with lengths."""
+        content = self.reading is not None and self.reading.mask == "content"
+        options = ["add_special_tokens=False"] if self.condition.specials == "off" else []
+        if self.tokens or content or self.condition.specials == "doubled":
             options.append("return_special_tokens_mask=True")
         if not self.architecture.segments:
             options.append("return_token_type_ids=False")  # some tokenizers return them to models that take none
+        return options
+
+    def _tokenised(self, source: str) -> list[str]:
+        condition = self.condition
+        limit = self.limit
+        width = condition.padding if isinstance(condition.padding, int) else None
+        several = len(self.texts) > 1 and str(condition.batch) not in ("alone", "1")
         tensors, device = 'return_tensors="pt"', ".to(model.device)" if self.on_device else ""
-        if width and limit < width:
+        padding = ['padding="max_length"'] if width else ["padding=True"] if several else []
+        if padding and condition.side == "left":
+            padding.append('padding_side="left"')
+        if condition.specials == "doubled" or (width and limit < width):
             # one max_length cannot be both the length to cut at and the length to pad to
-            cut = call("rows = tokenizer", [source, "truncation=True", f"max_length={limit}", *options])
-            padded = ["rows", *padding, f"max_length={width}", tensors]
-            return [*cut, *call("batch = tokenizer.pad", padded, f"){device}")]
-        arguments = [source, *padding, "truncation=True", f"max_length={width or limit}", *options, tensors]
+            how = [*(padding or ["padding=False"]), *([f"max_length={width}"] if width else [])]
+            return [*self.rows(source), *call("batch = tokenizer.pad", ["rows", *how, tensors], f"){device}")]
+        arguments = [source, *padding, "truncation=True", f"max_length={width or limit}", *self._options(), tensors]
         return call("batch = tokenizer", arguments, f"){device}")

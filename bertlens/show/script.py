@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from bertlens.run.checkpoint import PACKAGED, locate
 from bertlens.run.condition import Condition
 from bertlens.run.texts import Texts
-from bertlens.show.passes import Passes, Reading
+from bertlens.show.passes import Passes
+from bertlens.show.reading import Reading
 from bertlens.show.runs import Runs, attention_of
 
 if TYPE_CHECKING:

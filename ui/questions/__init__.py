@@ -5,6 +5,7 @@ from ui.questions.classifying import cls_attention, head, head_dropout, token_sh
 from ui.questions.comparing import compare, index_or_slice, parting, sweep
 from ui.questions.embeddings import edit, lookup, lookup_cost, nearest_entries, own_positions, padded_vectors
 from ui.questions.files import check, reload, repair_plan, weight_matrix
+from ui.questions.identifying import digest, faulty_example, identify
 from ui.questions.states import layers, token_path
 from ui.questions.tensors import capture, explain, shapes
 from ui.questions.vectors import other_readouts, padding_trap, pooling, pooling_costs
@@ -18,10 +19,13 @@ __all__ = [
     "check",
     "cls_attention",
     "compare",
+    "digest",
     "edit",
     "explain",
+    "faulty_example",
     "head",
     "head_dropout",
+    "identify",
     "index_or_slice",
     "layers",
     "longest",
