@@ -38,6 +38,9 @@ MOST_TOGETHER = 64
 MOST_CLUES = 24
 """Clues that are settled on all texts before the search is given up."""
 
+ROUNDS = (0, 1, 2, 3)
+"""Changes that are made together in each round of the search."""
+
 LEAST = 0.5
 """Share of the rows that a recipe must explain to be named."""
 
@@ -69,21 +72,18 @@ def identify(
     """
     known, whole = given(getattr(vectors, "values", vectors)), as_texts(texts)
     bank, facts = Bank(checkpoint, whole, progress), checkpoint.architecture
-    lengths = [tokens for _, tokens in bank.lengths(ORDINARY)]
+    lengths = [int(tokens) for tokens in bank.lengths(ORDINARY)[:, 1]]
     shortest = min(range(len(whole)), key=lengths.__getitem__)
     bank.read([Row(ORDINARY, shortest, lengths[shortest])])
-    space = Space(bank.states, facts.layers, facts.hidden, known.dims, pooler=facts.pooler)
+    space = Space(bank.states, facts.layers, facts.hidden, known.dims, pooler=facts.pooler, apart=known.among_texts)
     asked = Asked(checkpoint, whole, known, bank, space, Room.of(checkpoint, lengths, prompts(_declared(checkpoint), prefixes)))
     if space.empty:
         return answer.nothing_fits(asked, [])
     asked.deadline = asked.started + 0.8 * budget
     search = _search(asked, _probes(known, lengths), progress)
-    found = _best(asked, search, (0, 1), lengths, progress)
-    if found is None and (chance := answer.by_chance(asked, search.clues, progress)):
-        return chance
-    found = found or _best(asked, search, (2, 3), lengths, progress)
+    found = _best(asked, search, lengths, progress)
     if found is None:
-        return answer.nothing_fits(asked, search.clues)
+        return answer.by_chance(asked, search.clues, progress) or answer.nothing_fits(asked, search.clues)
     clue, settled = found
     rows = _every_row(asked, settled)
     best = simplest(checkpoint, settled.recipe)
@@ -92,7 +92,9 @@ def identify(
         proven = _in_half(asked, proven, clue, replace(settled, recipe=best), progress)
     if proven.explained.mean() < LEAST:
         return answer.nothing_fits(asked, search.clues)
-    doubtful = twins(asked.bank, space, known, clue, replace(settled, recipe=best), asked.room, same_order=asked.same_count)
+    doubtful = twins(
+        asked.bank, space, known, clue, replace(settled, recipe=best), asked.room, rows, same_order=asked.same_count
+    )
     return answer.answered(asked, proven, rows, doubtful, search.clues)
 
 
@@ -100,12 +102,10 @@ def _search(asked: Asked, probes: Sequence[int], progress: Progress) -> Search:
     return Search(asked.bank, asked.space, asked.given, probes, asked.room, deadline=asked.deadline, progress=progress)
 
 
-def _best(
-    asked: Asked, search: Search, depths: Sequence[int], lengths: Sequence[int], progress: Progress
-) -> tuple[Clue, Settled] | None:
+def _best(asked: Asked, search: Search, lengths: Sequence[int], progress: Progress) -> tuple[Clue, Settled] | None:
     """The clue that explains most rows once it is settled; one row may be explained by chance."""
     best: tuple[Clue, Settled] | None = None
-    for tried, clue in enumerate(search.run(ORDINARY, depths)):
+    for tried, clue in enumerate(search.run(ORDINARY, ROUNDS)):
         settled = _settled(asked, clue, lengths, search.clues, progress)
         if settled.explained.any() and (best is None or settled.explained.sum() > best[1].explained.sum()):
             best = clue, settled
@@ -163,7 +163,7 @@ def _in_half(asked: Asked, proven: Proof, clue: Clue, settled: Settled, progress
 def _probes(known: Given, lengths: Sequence[int]) -> list[int]:
     """The texts that recipes are tried on: the shortest; all, where what was done to vectors mixes those of all texts."""
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
-    if known.centred == "texts" or known.int8 == "columns":
+    if known.among_texts:
         return order[:MOST_TOGETHER]
     there = [text for text in order if text < len(known.values) and known.usable[text]]
     missing = max(0, len(lengths) - int(known.usable.sum()))

@@ -74,6 +74,7 @@ class Bank:
         self.passed = 0
         self._rows: OrderedDict[bytes, Row] = OrderedDict()
         self._tokens: dict[tuple[str, bool, str, int], dict[int, Tokens]] = {}
+        self._lengths: dict[tuple[str, bool, str], np.ndarray] = {}
         self._bytes = 0
         self._tied: bool | None = None
 
@@ -101,11 +102,16 @@ class Bank:
         """Tokens of the longest of some texts under a recipe."""
         return max(len(row.ids) for row in self.tokens(way, texts))
 
-    def lengths(self, way: Recipe) -> list[tuple[int, int]]:
-        """Characters and tokens of every text under a recipe."""
-        rows = self.tokens(way, range(len(self.texts)))
-        put = way.texts(self.texts)
-        return [(sum(map(len, sides(text))), len(row.ids)) for text, row in zip(put, rows, strict=True)]
+    def lengths(self, way: Recipe) -> np.ndarray:
+        """Characters and tokens of every text under a recipe: (texts, 2). Texts are tokenised once for all limits."""
+        condition, kind = way.condition, (way.prefix, way.lower, way.condition.specials)
+        if kind not in self._lengths:
+            longest = replace(way, condition=condition.replace(max_length="model"))
+            rows = self.tokens(longest, range(len(self.texts)))
+            characters = [sum(map(len, sides(text))) for text in way.texts(self.texts)]
+            self._lengths[kind] = np.array([characters, [row.full for row in rows]]).T
+        limit = self.checkpoint.max_length if condition.max_length == "model" else int(condition.max_length)
+        return np.asarray(np.minimum(self._lengths[kind], [np.iinfo(np.int64).max, limit]))
 
     def widths(self, way: Recipe, rows: Sequence[int | None] | None = None) -> list[int]:
         """The padded length of every text under a recipe.
@@ -118,14 +124,15 @@ class Bank:
         if isinstance(condition.padding, int):
             return [condition.padding] * count
         lengths = self.lengths(way)
-        size = {"whole": count, "alone": 1}.get(str(condition.batch)) or int(condition.batch)
-        order, widths = arrived(lengths, way.arrival, rows), [0] * count
-        for start in range(0, count, size):
-            group = order[start : start + size]
-            longest = max(lengths[text][1] for text in group)
-            for text in group:
-                widths[text] = longest
-        return widths
+        if condition.batch == "alone":
+            return [int(length) for length in lengths[:, 1]]
+        size = count if condition.batch == "whole" else int(condition.batch)
+        order = np.array(arrived(lengths, way.arrival, rows))
+        starts = np.arange(0, count, size)
+        longest = np.maximum.reduceat(lengths[order, 1], starts)
+        widths = np.empty(count, int)
+        widths[order] = np.repeat(longest, np.diff([*starts, count]))
+        return [int(width) for width in widths]
 
     @property
     def states(self) -> int:

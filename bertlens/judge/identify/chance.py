@@ -16,6 +16,7 @@ from bertlens.read.post import unit
 from bertlens.read.readout import Readout
 from bertlens.read.recipe import Recipe
 from bertlens.read.vectors import read_all
+from bertlens.run.condition import Condition
 from bertlens.run.inputs import prepare
 from bertlens.run.progress import Progress, silent
 from bertlens.run.texts import Texts
@@ -29,8 +30,8 @@ SEEDS = (0, 1, 2, 3, 4, 5, 6, 7, 42, 123, 1234, 2024)
 MOST = 16
 """Texts that are run."""
 
-RATIO = (0.75, 1.35)
-"""How far a row may lie from the middle of the runs, as a multiple of how far a run does, on average over the texts."""
+NEAR = 4.0
+"""Standard deviations among runs within which the distance of the rows must lie, each by itself and on average."""
 
 
 @dataclass(frozen=True)
@@ -74,13 +75,15 @@ def dropped_out(
     wanted = unit(given.values[[int(rows[text] or 0) for text in there]])
     best: Dropout | None = None
     ways = [simplest(checkpoint, clue.way) for clue in clues[:4]]
-    for way in list(dict.fromkeys(ways))[:3]:
-        readouts = list(dict.fromkeys(clue.readout for clue, plain in zip(clues, ways, strict=False) if plain == way))
+    plain = Recipe(Condition())
+    for way in list(dict.fromkeys([plain, *ways]))[:4]:
+        near = clues if way == plain else [clue for clue, other in zip(clues, ways, strict=False) if other == way]
+        readouts = list(dict.fromkeys(clue.readout for clue in near))
         readouts = list(dict.fromkeys([*readouts, *(Readout(pooling) for pooling in ("mean", "cls", "max", "weightedmean"))]))
         found = _one(checkpoint, tuple(texts[text] for text in there), way, readouts, wanted, progress)
         if found is not None and given.unit:
             found = replace(found, recipe=replace(found.recipe, readout=replace(found.recipe.readout, l2=True)))
-        if found is not None and (best is None or abs(np.log(found.ratio)) < abs(np.log(best.ratio))):
+        if found is not None and (best is None or found.ratio * found.spread < 0.98 * best.ratio * best.spread):
             best = found
     return best
 
@@ -119,12 +122,13 @@ def _judged(recipe: Recipe, runs: np.ndarray, wanted: np.ndarray) -> Dropout | N
         if float(np.abs(run - wanted).max()) < 1e-5:
             return Dropout(recipe, 1.0, float(spread.mean()), seed, cosine)
     ratios = np.linalg.norm(wanted - middle, axis=1) / spread
+    drawn = np.log([np.linalg.norm(run - middle, axis=1) / spread for run in runs])  # (seeds, texts)
+    mean = float(np.log(ratios).mean())
+    like = abs(mean - drawn.mean()) <= NEAR * drawn.mean(1).std() + 0.05
+    each = (np.abs(np.log(ratios) - drawn.mean()) <= NEAR * drawn.std() + 0.05).all()
     # dropout moves each text its own way; what fine-tuning does to one text it does to the others as well
     alone = _common(wanted - middle) <= max(_common(run - middle) for run in runs) + 0.1
-    mean = float(np.exp(np.log(ratios).mean()))
-    if alone and RATIO[0] <= mean <= RATIO[1] and ratios.max() <= 2 and ratios.min() >= 0.4:
-        return Dropout(recipe, mean, float(spread.mean()), None, cosine)
-    return None
+    return Dropout(recipe, float(np.exp(mean)), float(spread.mean()), None, cosine) if like and each and alone else None
 
 
 def _common(moves: np.ndarray) -> float:

@@ -145,12 +145,12 @@ def changes(way: Recipe, room: Room) -> Iterator[Recipe]:
         yield from (put(batch="whole", padding=far) for far in room.far if condition.padding != far)
 
 
-def truncations(way: Recipe, room: Room, length: int) -> Iterator[Recipe]:
-    """The recipe with truncation at every length that cuts a text of `length` tokens; of a long one at common lengths."""
+def truncations(way: Recipe, length: int, every: int) -> Iterator[Recipe]:
+    """The recipe with truncation at each length that cuts a text of `length` tokens; beyond `every` at common lengths."""
     if way.condition.max_length != "model":
         return
-    every = range(2, length) if length <= 24 else [limit for limit in LENGTHS if limit < length]
-    for limit in every:
+    limits = range(2, length) if length <= every else [limit for limit in LENGTHS if limit < length]
+    for limit in limits:
         yield replace(way, condition=way.condition.replace(max_length=limit))
 
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from bertlens.judge.identify.changes import Room, changes, moves
 from bertlens.judge.identify.given import Given
-from bertlens.judge.identify.proof import differ
+from bertlens.judge.identify.proof import differ, proof
 from bertlens.judge.identify.search import Clue
-from bertlens.judge.identify.settle import Settle, Settled, alike
+from bertlens.judge.identify.settle import Settle, Settled
 from bertlens.judge.identify.space import Space
 from bertlens.read.bank import Bank
 from bertlens.read.readout import POOLINGS
@@ -80,25 +80,42 @@ def simplest(checkpoint: Checkpoint, recipe: Recipe) -> Recipe:
     return recipe
 
 
-def twins(bank: Bank, space: Space, given: Given, clue: Clue, best: Settled, room: Room, *, same_order: bool) -> list[Twin]:
-    """Recipes one step from the best one that explain the same rows; each is held against it on texts of unlike length."""
+def twins(
+    bank: Bank,
+    space: Space,
+    given: Given,
+    clue: Clue,
+    best: Settled,
+    room: Room,
+    rows: Sequence[int | None],
+    *,
+    same_order: bool,
+) -> list[Twin]:
+    """Recipes one step from the best one that explain the same rows; each is held against it on texts of unlike length.
+
+    Parameters
+    ----------
+    rows : the row of every text.
+    """
     found, checkpoint = [], bank.checkpoint
     short = _fitting(best.recipe)
     for recipe in _neighbours(best.recipe, room):
-        direction = next((one for one in space.readouts if alike(one, recipe.readout)), None)
-        if direction is None:
+        at = space.direction(recipe.readout)
+        if at is None:
             continue
+        direction = space.readouts[at]
         settle = Settle(bank, space, given, replace(clue, way=recipe, readout=direction), same=same_order, known=best)
-        together = given.centred == "texts" or given.int8 == "columns"
-        if not together and settle.refuted(recipe):
+        if not given.among_texts and settle.refuted(recipe):
             continue
         other = settle.held(recipe)
         if other is None or not other.explained[best.explained].all():
             continue
-        apart = differ(checkpoint, short, best.recipe, other.recipe)
         whole = np.zeros(len(SENTINELS))
-        whole[[SENTINELS.index(text) for text in short]] = apart
-        found.append(Twin(other.recipe, whole))
+        whole[[SENTINELS.index(text) for text in short]] = differ(checkpoint, short, best.recipe, other.recipe)
+        twin = Twin(other.recipe, whole)
+        # what was close enough for a first look is held against the rounding that was measured
+        if twin.same or proof(checkpoint, bank.texts, other.recipe, given, rows).explained.all():
+            found.append(twin)
     return found
 
 

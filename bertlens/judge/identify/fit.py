@@ -87,7 +87,7 @@ def held(readout: Readout, post: Post, vectors: np.ndarray, rows: np.ndarray) ->
 
 def _options(direction: Readout, pooled: Pooled, given: Given) -> Iterator[tuple[Readout, Post]]:
     """Readouts of a direction with what may have been done to them, the simplest first."""
-    readouts = collinear(direction)
+    readouts = [direction, *(one for one in collinear(direction) if one != direction)]
     full = pooled.vectors(readouts[0]).shape[1]
     dims = given.dims if given.dims < full else None
     plain = Post(dims=dims, store=given.store, int8=given.int8, step=given.step, sign=given.sign)

@@ -49,6 +49,11 @@ class Given:
         """Components of each vector."""
         return int(self.values.shape[1])
 
+    @property
+    def among_texts(self) -> bool:
+        """Whether what was done to a vector depends on the others: a mean or a range over the texts."""
+        return self.centred == "texts" or self.int8 == "columns"
+
     def facts(self) -> dict[str, Any]:
         """For reports."""
         lengths = np.linalg.norm(self.values[self.usable], axis=1)

@@ -11,7 +11,7 @@ from scipy.optimize import linear_sum_assignment
 from bertlens.judge.identify.given import Given
 from bertlens.judge.identify.space import Space
 from bertlens.read.bank import Row
-from bertlens.read.post import Post, unit
+from bertlens.read.post import unit
 
 LEAST = 1e-6
 """Below this two directions are the same."""
@@ -49,17 +49,36 @@ class Match:
 
 
 def match(
-    space: Space, rows: Sequence[Row], given: Given, probes: Sequence[int], transform: Transform, *, anywhere: bool = True
+    space: Space,
+    rows: Sequence[Row],
+    given: Given,
+    probes: Sequence[int],
+    transforms: Sequence[Transform],
+    *,
+    anywhere: bool = True,
 ) -> Match:
     """Hold rows against given vectors.
 
     Parameters
     ----------
     probes : the text of each row.
-    transform : what turns (probes, readouts, dims) into what the given vectors may have been before they were scaled.
+    transforms : what may turn (probes, readouts, dims) into what the given vectors were before they were scaled.
     anywhere : whether rows of other numbers are looked at; otherwise only where the own row is missing.
     """
-    vectors = transform(np.stack([space.directions(row) for row in rows]))  # (probes, readouts, dims)
+    stacked = np.stack([space.directions(row) for row in rows])  # (probes, readouts, dims)
+    found = [_held(change(stacked), given, probes, anywhere) for change in transforms]
+    own, nearest, at = found[0]
+    for other in found[1:]:  # as it is, and divided by the length first
+        own = np.minimum(own, other[0])
+        at = np.where(other[1] < nearest, other[2], at)
+        nearest = np.minimum(nearest, other[1])
+    return Match(own, nearest, at)
+
+
+def _held(
+    vectors: np.ndarray, given: Given, probes: Sequence[int], anywhere: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sines to the own rows and to the nearest ones, and which those are: each (probes, readouts)."""
     with np.errstate(invalid="ignore"):
         units = unit(vectors)
     units[~np.isfinite(units).all(2)] = 0.0
@@ -77,7 +96,7 @@ def match(
             better = sines < nearest[place]
             nearest[place] = np.where(better, sines, nearest[place])
             at[place] = np.where(better, usable[best], at[place])
-    return Match(own, nearest, at)
+    return own, nearest, at
 
 
 def _sines(units: np.ndarray, wanted: np.ndarray) -> np.ndarray:
@@ -89,9 +108,8 @@ def _sines(units: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     return np.asarray(np.where((units != 0).any(1), sines, 1.0))
 
 
-def transform_of(given: Given) -> Transform:
+def transforms_of(given: Given) -> list[Transform]:
     """What the given vectors betray to have been done, as far as it changes directions."""
-    post = Post(centred=given.centred, sign=given.sign, store=given.store if given.int8 == "columns" else "", int8=given.int8)
 
     def changed(vectors: np.ndarray) -> np.ndarray:
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -101,12 +119,12 @@ def transform_of(given: Given) -> Transform:
                 vectors = vectors - vectors.mean(2, keepdims=True)
             if given.sign:
                 vectors = np.abs(vectors) if given.sign == "removed" else np.sign(vectors)
-            if post.int8 == "columns":
+            if given.int8 == "columns":
                 low, high = vectors.min(0, keepdims=True), vectors.max(0, keepdims=True)
                 vectors = (vectors - low) / np.where(high > low, (high - low) / 255, 1.0) - 128
         return vectors
 
-    return changed
+    return [changed, lambda vectors: changed(unit(vectors))] if given.among_texts else [changed]
 
 
 def assigned(similarity: np.ndarray) -> list[int | None]:

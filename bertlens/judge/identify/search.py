@@ -16,7 +16,7 @@ import numpy as np
 from bertlens.judge.identify.changes import LENGTHS, Room, changes, moves, padded, truncations
 from bertlens.judge.identify.fit import Fit, fit
 from bertlens.judge.identify.given import Given
-from bertlens.judge.identify.match import Match, match, transform_of
+from bertlens.judge.identify.match import Match, match, transforms_of
 from bertlens.judge.identify.space import Space
 from bertlens.read.bank import Asked, Bank, Row
 from bertlens.read.readout import Readout
@@ -73,7 +73,7 @@ class Search:
         self.bank, self.space, self.given, self.room = bank, space, given, room
         self.probes, self.deadline, self.progress = tuple(probes), deadline, progress
         self._anywhere = len(given.values) <= MANY
-        self._transform = transform_of(given)
+        self._transforms = transforms_of(given)
         self.clues: list[Clue] = []
         self._seen: set[tuple[bytes, ...]] = set()
         # what storing alone turns a direction by
@@ -102,14 +102,19 @@ class Search:
     def _next(self, frontier: Sequence[Recipe]) -> Iterator[Recipe]:
         if not frontier:  # the start cannot be run
             return
-        length = len(self.bank.tokens(frontier[0], [self.probes[0]])[0].ids)
+        # one text that is not cut is enough, unless all of them are needed at once
+        whole = self.probes if self.given.among_texts else self.probes[:1]
+        length = self.bank.longest(frontier[0], whole)
         for way in frontier:
             yield from changes(way, self.room)
-            yield from truncations(way, self.room, length)
+            yield from truncations(way, length, every=64 if way == frontier[0] else 24)
 
     def _leaders(self, count: int) -> list[Clue]:
-        """The nearest clues of different ways."""
-        return sorted(self.clues, key=lambda clue: clue.score)[:count]
+        """The nearest clues; of those that come to the same, as padding does behind a mask, the first."""
+        kept: dict[tuple[float, Readout], Clue] = {}
+        for clue in self.clues:
+            kept.setdefault((round(clue.score, 4), clue.readout), clue)
+        return sorted(kept.values(), key=lambda clue: clue.score)[:count]
 
     def _round(self, ways: Iterator[Recipe], depth: int) -> Iterator[Clue]:
         """Try recipes, a few at a time."""
@@ -169,7 +174,7 @@ class Search:
         near = np.flatnonzero(found.any[:, at] <= 6 * self._grain + 2e-3)
         if not near.size:
             return {}
-        together = self.given.centred == "texts" or self.given.int8 == "columns"
+        together = self.given.among_texts
         groups = [list(range(len(rows)))] if together else [[int(probe)] for probe in near]
         explained: dict[int, int] = {}
         for group in groups:
@@ -178,7 +183,7 @@ class Search:
         return explained
 
     def _match(self, rows: Sequence[Row]) -> Match:
-        found = match(self.space, rows, self.given, self.probes, self._transform, anywhere=self._anywhere or not self.clues)
+        found = match(self.space, rows, self.given, self.probes, self._transforms, anywhere=self._anywhere or not self.clues)
         if not self.clues and not self._anywhere:  # many rows: whether they stand in their places
             best = found.best(1)[0]
             self._anywhere = bool((found.rows[:, best] != np.array(self.probes)).all())
@@ -218,7 +223,7 @@ class Search:
                 continue
             half, full = self._match(rows), self._match(plain)
             sides = [
-                self._transform(np.stack([self.space.directions(row)[at] for row in side])[:, None])[:, 0]
+                self._transforms[0](np.stack([self.space.directions(row)[at] for row in side])[:, None])[:, 0]
                 for side in (plain, rows)
             ]
             apart = [_sine(one, other) for one, other in zip(*sides, strict=True)]
@@ -241,7 +246,7 @@ class Search:
     def _scan(self, clue: Clue) -> Iterator[Clue]:
         """Every plausible padded length, then those around the best of them."""
         length = len(self.bank.tokens(clue.way, [self.probes[0]])[0].ids)
-        lengths = {tokens for _, tokens in self.bank.lengths(clue.way)}
+        lengths = {int(tokens) for tokens in self.bank.lengths(clue.way)[:, 1]}
         usual = {*LENGTHS, *range(8, self.room.longest + 9, 8), self.room.limit} | lengths
         tried = []
         for found in self._padded(clue.way, sorted(width for width in usual if length <= width <= self.room.limit)):

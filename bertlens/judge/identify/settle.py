@@ -10,7 +10,7 @@ import numpy as np
 from bertlens.judge.identify.changes import LENGTHS, moves
 from bertlens.judge.identify.fit import ROUGH, Fit, fit, held
 from bertlens.judge.identify.given import Given
-from bertlens.judge.identify.match import assigned, transform_of
+from bertlens.judge.identify.match import assigned, transforms_of
 from bertlens.judge.identify.search import Clue
 from bertlens.judge.identify.space import Space
 from bertlens.read.bank import Asked, Bank, Row
@@ -64,7 +64,7 @@ class Settle:
     ) -> None:
         self.bank, self.space, self.given, self.clue = bank, space, given, clue
         self.progress, self._same = progress, same
-        self._together = given.centred == "texts" or given.int8 == "columns"
+        self._together = given.among_texts
         self.texts = self._chosen() if known is None else known.texts
         self.rows = self._assign(clue.way, clue.readout) if known is None else known.rows
 
@@ -96,13 +96,13 @@ class Settle:
         lengths = [len(row.ids) for row in self.bank.tokens(way, self.texts)]
         known = self.bank.widths(way, self._rows_of_all())
         rows = self._rows(way, [max(length, known[text]) for length, text in zip(lengths, self.texts, strict=True)])
-        direction = next((at for at, one in enumerate(self.space.readouts) if alike(one, readout)), None)
+        direction = self.space.direction(readout)
         if rows is None or direction is None:
             return tuple(text if text < len(self.given.values) else None for text in self.texts)
         vectors = np.stack([self.space.directions(row)[direction] for row in rows])[:, None]
         with np.errstate(invalid="ignore"):
-            units = unit(transform_of(self.given)(vectors)[:, 0])
-            similar = np.abs(units @ unit(self.given.values).T)
+            wanted = unit(self.given.values).T
+            similar = np.max([np.abs(unit(change(vectors)[:, 0]) @ wanted) for change in transforms_of(self.given)], 0)
         similar[:, ~self.given.usable] = -1.0
         for at, text in enumerate(self.texts):
             if text < similar.shape[1] and self.given.usable[text]:
@@ -153,11 +153,10 @@ class Settle:
         widths = self.bank.widths(way, self._rows_of_all())
         return all(widths[text] == width for text, width in self.clue.explained.items())
 
-    def _print(self, way: Recipe) -> tuple[int | tuple[int, ...], ...]:
+    def _print(self, way: Recipe) -> tuple[int, ...]:
         """What a way makes of the texts: their padded lengths and tokens. Ways alike in it are one hypothesis, the first."""
-        widths = self.bank.widths(way, self._rows_of_all())
-        tokens = self.bank.tokens(way, self.texts)
-        return tuple([widths[text] for text in self.texts] + [len(row.ids) for row in tokens])
+        widths, lengths = self.bank.widths(way, self._rows_of_all()), self.bank.lengths(way)
+        return tuple([widths[text] for text in self.texts] + [int(lengths[text, 1]) for text in self.texts])
 
     def _try_all(self, ways: Sequence[Recipe], known: Fit | None) -> Settled:
         best: Settled | None = None
@@ -288,10 +287,3 @@ class Settle:
 
 def _some(relative: float | np.ndarray, at: Sequence[int]) -> float | np.ndarray:
     return relative if isinstance(relative, float) else relative[list(at)]
-
-
-def alike(direction: Readout, readout: Readout) -> bool:
-    """Whether a direction of the space is that of a readout, whatever their lengths."""
-    pooling = "mean" if readout.pooling == "mean_sqrt_len_tokens" else readout.pooling
-    combine = "mean" if readout.combine == "sum" else readout.combine
-    return (direction.pooling, direction.layers, direction.combine) == (pooling, readout.layers, combine)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from bertlens.read.bank import Row
@@ -22,15 +24,17 @@ class Space:
     states : hidden states that are read: depth + 1, and one more where last_hidden_state is not the last of them.
     depth, hidden : layers and units of the model.
     pooler : whether there is a pooler_output.
+    apart : whether readouts that differ in length alone are told apart, because a mean over texts was subtracted.
 
     Attributes
     ----------
     readouts : one per direction, in the order of the rows of `directions`; those that people use most come first.
     """
 
-    def __init__(self, states: int, depth: int, hidden: int, dims: int, *, pooler: bool) -> None:
+    def __init__(self, states: int, depth: int, hidden: int, dims: int, *, pooler: bool, apart: bool = False) -> None:
+        self._poolings = OF_STATES if apart else POOLINGS
         self.depth, self.dims, self.hidden = depth, dims, hidden
-        self._states, self._at = states, [OF_STATES.index(pooling) for pooling in POOLINGS]
+        self._states, self._at = states, [OF_STATES.index(pooling) for pooling in self._poolings]
         self._pooler = pooler and dims <= hidden
         self._blocks: list[tuple[int, ...]] = []
         names: list[str] = []
@@ -51,8 +55,15 @@ class Space:
                     names.append(f"{name}:concat")
                 self._blocks.append(down[::-1])
                 names.append(f"{name}:concat_reversed")
-        self.readouts = [Readout.parse(f"{pooling}@{name}") for name in names for pooling in POOLINGS]
+        self.readouts = [Readout.parse(f"{pooling}@{name}") for name in names for pooling in self._poolings]
         self.readouts += [Readout("pooler")] if self._pooler else []
+
+    def direction(self, readout: Readout) -> int | None:
+        """The row of `directions` in which a readout points, None where it is none of them."""
+        plain = replace(readout, l2=False)
+        if plain in self.readouts:
+            return self.readouts.index(plain)
+        return next((at for at, one in enumerate(self.readouts) if plain in collinear(one)), None)
 
     @property
     def empty(self) -> bool:
