@@ -28,7 +28,7 @@ def judged(drawn: Drawn, answer: Identification | None, by_hand: ByHand) -> dict
     -------
     dict
         `same` : the computation, `gap` : how far it is off, `ordered` : the rows, `format` : number format and storage,
-        `right` : all three, `wrong_found` : a verdict that promises what does not hold, `listed` : an alternative that is right.
+        `right` : all three, `wrong_found` : a verdict that promises what does not hold, `listed` : an alternative is right.
     """
     blank = {**dict.fromkeys(("same", "ordered", "format", "right", "wrong_found", "listed"), False), "gap": np.inf}
     if answer is None or answer.best is None:
