@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -80,13 +82,23 @@ def raw(
     model = by_hand.model(condition.dtype, condition.attention, dropout=condition.dropout == "on")
     size = {"whole": len(order), "alone": 1}.get(str(condition.batch)) or int(condition.batch)
     vectors: list[Any] = [None] * len(order)
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+    with torch.no_grad(), torch.random.fork_rng(devices=[]), _softmax_in(condition.dtype):
         torch.manual_seed(seed)
         for start in range(0, len(order), size):
             chosen = order[start : start + size]
             for text, vector in zip(chosen, _batch(by_hand, model, [encoded[text] for text in chosen], recipe), strict=True):
                 vectors[text] = vector.double() if condition.dtype == "float64" else vector.float()
     return torch.stack(vectors).numpy()
+
+
+def _softmax_in(dtype: str) -> AbstractContextManager[Any]:
+    """Several families ask for a softmax in float32 whatever their weights are, where a float64 mask becomes infinite."""
+    plain = torch.nn.functional.softmax
+
+    def kept(scores: torch.Tensor, dim: int, dtype: torch.dtype | None = None) -> torch.Tensor:
+        return plain(scores, dim=dim)
+
+    return patch.object(torch.nn.functional, "softmax", kept) if dtype == "float64" else nullcontext()
 
 
 def _prepared(text: Text, recipe: Recipe) -> Text:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,6 @@ from transformers import AutoModel, AutoTokenizer
 
 import bertlens
 from benchmarks import recipes
-from benchmarks.identify_draws import Models, of_recipe
 from benchmarks.recipes import ByHand
 from bertlens.errors import BertlensError
 from bertlens.judge.identification import Identification
@@ -71,22 +69,6 @@ def same(checkpoint: Checkpoint, answer: Identification, truth: Recipe, texts: A
 
 def ids(answer: Identification, *severities: str) -> set[str]:
     return {one.id for one in answer.findings if not severities or one.severity in severities}
-
-
-def test_two_ways_of_carrying_out_a_recipe_agree(tmp_path: Path) -> None:
-    """Draws of the benchmark, small models only: what `made` computes is what plain transformers compute."""
-    models, compared = Models(tmp_path), 0
-    for index in range(14):
-        drawn = of_recipe(3, index, models, [])
-        if drawn.recipe.condition.dropout == "on" or drawn.family == "minilm":
-            continue
-        plain = replace(drawn.recipe, post=replace(drawn.recipe.post, store=""))
-        ours = made(models.loaded(drawn.family, drawn.model_seed), drawn.texts, plain, rows=drawn.row_of_text, dtype="float64")
-        folder = models.by_hand(drawn.family, drawn.model_seed)
-        theirs = of(folder, plain, drawn.texts, rows=drawn.row_of_text, dtype="float64")
-        assert np.abs(ours - theirs).max() <= 1e-9 * np.abs(theirs).max(), drawn.words
-        compared += 1
-    assert compared >= 5
 
 
 def test_what_sentence_transformers_encodes_is_what_the_checkpoint_declares(minilm: Checkpoint) -> None:
