@@ -7,6 +7,7 @@ from bertlens.diagnose.editing import edit, nearest_entries
 from bertlens.diagnose.embeddings import lookup, lookup_cost, own_positions, padded_vectors
 from bertlens.diagnose.files import check, check_texts, weight_matrix
 from bertlens.diagnose.head_runs import cls_attention, head_dropout, token_shares
+from bertlens.diagnose.identifying import identify
 from bertlens.diagnose.states import layers, token_path
 from bertlens.diagnose.tensors import capture, explain, shapes
 from bertlens.diagnose.vectors import padding_trap, pool, pooling, pooling_costs
@@ -25,6 +26,7 @@ __all__ = [
     "fitted",
     "head",
     "head_dropout",
+    "identify",
     "index_or_slice",
     "layers",
     "longest_row",

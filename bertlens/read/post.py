@@ -61,7 +61,7 @@ class Post:
         return self.stored(self.before_storing(vectors))
 
     def before_storing(self, vectors: np.ndarray) -> np.ndarray:
-        """Everything but the last step: (texts, dims), float64."""
+        """Everything but the rounding at the end, in the units of what is stored: (texts, dims), float64."""
         values = np.asarray(vectors, np.float64)
         if self.centred:
             values = values - values.mean(0 if self.centred == "texts" else 1, keepdims=True)
@@ -70,25 +70,24 @@ class Post:
             values = unit(values)
         if self.sign:
             values = np.abs(values) if self.sign == "removed" else np.sign(values)
-        return values * self.scale
+        values = values * self.scale
+        if self.store == "int8" and self.int8 == "columns":
+            low, high = values.min(0), values.max(0)
+            return np.asarray((values - low) / np.where(high > low, (high - low) / 255, 1.0) - 128)
+        if self.store == "int8" and self.int8 == "rows" and self.codes:
+            return np.asarray(values / _steps(values))
+        return values
 
     def stored(self, values: np.ndarray) -> np.ndarray:
         """The last step: the same numbers with fewer digits, (texts, dims), float64."""
         if self.store in FLOATS:
             return torch.from_numpy(np.array(values)).to(getattr(torch, self.store)).double().numpy()
-        if self.store == "int8":
-            return self._int8(values)
-        return np.round(values, int(self.store)) if self.store else values
-
-    def _int8(self, values: np.ndarray) -> np.ndarray:
+        if self.store != "int8":
+            return np.round(values, int(self.store)) if self.store else values
         if self.int8 == "columns":
-            low, high = values.min(0), values.max(0)
-            steps = np.where(high > low, (high - low) / 255, 1.0)
-            return np.trunc((values - low) / steps - 128)
-        if self.int8 == "rows":
-            steps = np.maximum(np.abs(values).max(1, keepdims=True), np.finfo(np.float64).tiny) / 127
-            return np.round(values / steps) * (1.0 if self.codes else steps)
-        return np.clip(np.round(values / self.step), -128, 127) * self.step
+            return np.trunc(values)
+        step = 1.0 if self.int8 and self.codes else _steps(values) if self.int8 else self.step
+        return np.asarray(np.clip(np.round(values / step), -128, 127) * step)
 
     def coarseness(self, values: np.ndarray) -> np.ndarray:
         """How far storing can move each component of `before_storing`: (texts, dims), 0 where nothing is stored coarsely."""
@@ -100,13 +99,8 @@ class Post:
             return np.full_like(values, 0.5 * 10.0 ** -int(self.store) if self.store else 0.0)
         if self.int8 == "columns":
             return np.ones_like(values)
-        if self.int8 == "rows":
-            return (
-                np.full_like(values, 0.5)
-                if self.codes
-                else np.repeat(np.abs(values).max(1, keepdims=True) / 254, values.shape[1], 1)
-            )
-        return np.full_like(values, self.step / 2)
+        step = 1.0 if self.int8 and self.codes else _steps(values) if self.int8 else self.step
+        return np.zeros_like(values) + step / 2
 
     def to_dict(self) -> dict[str, Any]:
         """Only what is done, in the contract's names."""
@@ -146,6 +140,11 @@ class Post:
         elif self.store:
             said.append(f"stored as {self.store}")
         return tuple(said)
+
+
+def _steps(values: np.ndarray) -> np.ndarray:
+    """The step of each row whose largest component becomes 127: (texts, 1)."""
+    return np.asarray(np.maximum(np.abs(values).max(1, keepdims=True), np.finfo(np.float64).tiny) / 127)
 
 
 def unit(values: np.ndarray) -> np.ndarray:

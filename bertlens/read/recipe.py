@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bertlens.read.post import Post
 from bertlens.read.readout import Readout
+from bertlens.read.vectors import read
 from bertlens.run.condition import Condition
-from bertlens.run.texts import Text, Texts
+from bertlens.run.inputs import prepare
+from bertlens.run.packing import packed
+from bertlens.run.progress import Progress, silent
+from bertlens.run.texts import Text, Texts, sides
 
 if TYPE_CHECKING:
     from bertlens.run.checkpoint import Checkpoint
@@ -104,6 +108,7 @@ def made(
     rows: Sequence[int | None] | None = None,
     dtype: str | None = None,
     seed: int = 0,
+    progress: Progress = silent,
 ) -> np.ndarray:
     """The vectors that a recipe makes of texts, in the order of the texts: (texts, dims), float64.
 
@@ -117,19 +122,29 @@ def made(
     BertlensError
         Where the model cannot run the condition or has nothing to read.
     """
-    from bertlens.read.vectors import read
-    from bertlens.run.inputs import prepare
+    return recipe.post.apply(read_out(checkpoint, texts, recipe, rows=rows, dtype=dtype, seed=seed, progress=progress))
 
-    put = recipe.texts(texts)
+
+def read_out(
+    checkpoint: Checkpoint,
+    texts: Texts,
+    recipe: Recipe,
+    *,
+    rows: Sequence[int | None] | None = None,
+    dtype: str | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> np.ndarray:
+    """The same before post-processing: (texts, dimensions), float64 of a float64 run and float32 otherwise."""
+    put, device = recipe.texts(texts), "cpu" if dtype == "float64" else None
     inputs = prepare(checkpoint, put, recipe.condition)
-    lengths = [
-        (len("".join((text,) if isinstance(text, str) else text)), len(row.ids))
-        for text, row in zip(put, inputs.tokens, strict=True)
-    ]
+    lengths = [(sum(map(len, sides(text))), len(row.ids)) for text, row in zip(put, inputs.tokens, strict=True)]
     order = arrived(lengths, recipe.arrival, rows)
     if order != list(range(len(put))):
         inputs = prepare(checkpoint, tuple(put[text] for text in order), recipe.condition)
-    raw = read(inputs, replace(recipe.readout), dtype=dtype, seed=seed)
+    # texts whose neighbours do not count run together with others of their length
+    inputs = packed(inputs, recipe.readout.pooling)
+    raw = read(inputs, recipe.readout, dtype=dtype, device=device, seed=seed, progress=progress)
     back = np.empty_like(raw)
     back[order] = raw
-    return recipe.post.apply(back)
+    return back

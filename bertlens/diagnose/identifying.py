@@ -1,0 +1,151 @@
+"""Identifying: which recipe made given vectors of given texts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from bertlens.judge.identification import Identification
+from bertlens.judge.identify import answer
+from bertlens.judge.identify.answer import Asked
+from bertlens.judge.identify.changes import Room, prompts
+from bertlens.judge.identify.doubt import simplest, twins
+from bertlens.judge.identify.given import Given, given
+from bertlens.judge.identify.match import assigned
+from bertlens.judge.identify.proof import proof
+from bertlens.judge.identify.search import Clue, Search
+from bertlens.judge.identify.settle import Settle, Settled
+from bertlens.judge.identify.space import Space
+from bertlens.read.bank import Asked as Row
+from bertlens.read.bank import Bank, way_of
+from bertlens.read.post import unit
+from bertlens.read.recipe import Recipe, read_out
+from bertlens.run import documents
+from bertlens.run.progress import Progress, silent
+from bertlens.run.texts import as_texts
+
+if TYPE_CHECKING:
+    from bertlens.run.checkpoint import Checkpoint
+
+PROBES = 2
+"""Texts that every recipe is tried on first, the shortest ones."""
+
+MOST_TOGETHER = 64
+"""Texts that are run together where vectors were centred or scaled over all of them."""
+
+LEAST = 0.5
+"""Share of the rows that a recipe must explain to be named."""
+
+ORDINARY = way_of("batch=alone")
+"""Where the search starts: what a careful person does."""
+
+
+def identify(
+    checkpoint: Checkpoint,
+    texts: Sequence[Any] | str,
+    vectors: Any,
+    *,
+    prefixes: Sequence[str] = (),
+    budget: float = 60.0,
+    progress: Progress = silent,
+) -> Identification:
+    """Say which recipe made the vectors: condition, readout, post-processing and order, or that none was found.
+
+    Parameters
+    ----------
+    vectors : (rows, dims) of any number format, or what `read_vectors` gives; a row per text, in any order, some may be missing.
+    prefixes : texts that may stand before each text, besides those that the checkpoint declares and those of published models.
+    budget : seconds for the search; what follows (all texts under the recipe that was found) takes what it takes.
+
+    Raises
+    ------
+    BertlensError
+        For texts that cannot be run, or vectors that are no table of numbers.
+    """
+    known, whole = given(getattr(vectors, "values", vectors)), as_texts(texts)
+    bank, facts = Bank(checkpoint, whole, progress), checkpoint.architecture
+    lengths = [tokens for _, tokens in bank.lengths(ORDINARY)]
+    shortest = min(range(len(whole)), key=lengths.__getitem__)
+    bank.read([Row(ORDINARY, shortest, lengths[shortest])])
+    space = Space(bank.states, facts.layers, facts.hidden, known.dims, pooler=facts.pooler)
+    asked = Asked(checkpoint, whole, known, bank, space, Room.of(checkpoint, lengths, prompts(_declared(checkpoint), prefixes)))
+    if space.empty:
+        return answer.nothing_fits(asked, None, [], progress)
+    asked.deadline = asked.started + 0.8 * budget
+    clues: list[Clue] = []
+    clue = _searched(asked, ORDINARY, _probes(known, lengths), clues, progress)
+    settled = _settled(asked, clue, lengths, clues, progress) if clue else None
+    if clue is None or settled is None or not settled.explained.any():
+        return answer.nothing_fits(asked, None, clues, progress)
+    rows = _every_row(asked, settled)
+    best = simplest(checkpoint, settled.recipe)
+    proven = proof(checkpoint, whole, best, known, rows, progress)
+    if proven.explained.mean() < LEAST:
+        return answer.nothing_fits(asked, proven, clues, progress)
+    doubtful = twins(asked.bank, space, known, clue, replace(settled, recipe=best), asked.room, same_order=asked.same_count)
+    return answer.answered(asked, proven, rows, doubtful, clues)
+
+
+def _searched(asked: Asked, start: Recipe, probes: Sequence[int], clues: list[Clue], progress: Progress) -> Clue | None:
+    """One search from a recipe on; what it tried is added to the clues."""
+    search = Search(asked.bank, asked.space, asked.given, probes, asked.room, deadline=asked.deadline, progress=progress)
+    found = search.run(start)
+    clues += search.clues
+    return found
+
+
+def _settled(asked: Asked, clue: Clue, lengths: Sequence[int], clues: list[Clue], progress: Progress) -> Settled:
+    """The clue on the other texts; where some are left over that another change explains as well, with that change."""
+    best = Settle(asked.bank, asked.space, asked.given, clue, same=asked.same_count, progress=progress).run()
+    for _ in range(2):
+        left = [
+            text for text, row, fits in zip(best.texts, best.rows, best.explained, strict=True) if row is not None and not fits
+        ]
+        left = [text for text in left if asked.given.usable[best.rows[best.texts.index(text)] or 0]]
+        if not left or time.monotonic() > asked.deadline:
+            break
+        probes = sorted(left, key=lengths.__getitem__)[:PROBES]
+        other = _searched(asked, clue.way, probes, clues, progress)
+        if other is None:
+            break
+        again = Settle(asked.bank, asked.space, asked.given, other, same=asked.same_count, progress=progress).run()
+        if again.explained.sum() <= best.explained.sum():
+            break
+        best, clue = again, other
+    return best
+
+
+def _probes(known: Given, lengths: Sequence[int]) -> list[int]:
+    """The texts that recipes are tried on: the shortest; all, where what was done to vectors mixes those of all texts."""
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    if known.centred == "texts" or known.int8 == "columns":
+        return order[:MOST_TOGETHER]
+    there = [text for text in order if text < len(known.values) and known.usable[text]]
+    missing = max(0, len(lengths) - int(known.usable.sum()))
+    return (there or order)[: PROBES + min(missing, 4)]
+
+
+def _every_row(asked: Asked, settled: Settled) -> tuple[int | None, ...]:
+    """The row of every text, also of those that did not decide."""
+    count, there = len(asked.texts), len(asked.given.values)
+    if len(settled.texts) == count:
+        return settled.rows
+    own = tuple(text if text < there else None for text in range(count))
+    if all(text == row for text, row in zip(settled.texts, settled.rows, strict=True)):
+        return own
+    vectors = unit(settled.recipe.post.before_storing(read_out(asked.checkpoint, asked.texts, settled.recipe)))
+    rows = unit(asked.given.values)
+    if count * there <= 25_000_000:
+        return tuple(assigned(vectors @ rows.T))
+    nearest = [int((rows @ vector).argmax()) for vector in vectors]
+    return tuple(nearest)
+
+
+def _declared(checkpoint: Checkpoint) -> list[str]:
+    """The prompts that sentence-transformers would put before a text."""
+    root = documents.root_of(checkpoint.folder, checkpoint.name)
+    stated = documents.read(checkpoint.folder, root)["config_sentence_transformers.json"]
+    listed = stated.get("prompts")
+    return [prompt for prompt in (listed.values() if isinstance(listed, dict) else ()) if isinstance(prompt, str) and prompt]

@@ -1,0 +1,152 @@
+"""Changes: the recipes one step away from a recipe, those that people make most first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from bertlens.read.recipe import Recipe
+
+if TYPE_CHECKING:
+    from bertlens.run.checkpoint import Checkpoint
+
+LENGTHS = (
+    8,
+    10,
+    16,
+    20,
+    24,
+    30,
+    32,
+    40,
+    48,
+    50,
+    64,
+    75,
+    80,
+    96,
+    100,
+    120,
+    128,
+    150,
+    160,
+    192,
+    200,
+    250,
+    256,
+    300,
+    320,
+    350,
+    384,
+    400,
+    500,
+    510,
+    512,
+)
+"""Lengths in tokens that people truncate and pad to."""
+
+FAR = (128, 256, 512)
+"""Lengths to which a row is padded for a first look; the exact one is looked for afterwards."""
+
+COMMON_PREFIXES = (
+    "query: ",
+    "passage: ",
+    "search_query: ",
+    "search_document: ",
+    "Represent this sentence for searching relevant passages: ",
+    "Represent this sentence: ",
+    "clustering: ",
+    "classification: ",
+)
+"""Prompts of published models, which people put before the texts of others as well."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """What there is to change for some texts and a model.
+
+    Attributes
+    ----------
+    prefixes : texts to put before each text.
+    limit : tokens that the model takes, at most.
+    longest, shortest : tokens of the longest text and of the shortest one, special tokens included.
+    """
+
+    prefixes: tuple[str, ...]
+    limit: int
+    longest: int
+    shortest: int
+    segments: int
+    takes_positions: bool
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint, lengths: Sequence[int], prefixes: Sequence[str]) -> Room:
+        """For a checkpoint and the numbers of tokens of the texts."""
+        facts = checkpoint.architecture
+        limit = min(facts.positions, max(checkpoint.max_length, 512))
+        return cls(tuple(prefixes), limit, max(lengths), min(lengths), facts.segments, facts.takes_positions)
+
+    @property
+    def far(self) -> tuple[int, ...]:
+        """Fixed lengths for a first look."""
+        return tuple(dict.fromkeys(min(length, self.limit) for length in FAR if min(length, self.limit) >= self.shortest))[:2]
+
+
+def padded(way: Recipe) -> bool:
+    """Whether rows are padded at all."""
+    return way.condition.batch != "alone" or way.condition.padding != "longest"
+
+
+def changes(way: Recipe, room: Room) -> Iterator[Recipe]:
+    """Recipes one step away, the commonest first; without truncation, number format and attention."""
+
+    def put(**keys: str | int) -> Recipe:
+        return replace(way, condition=way.condition.replace(**keys))
+
+    condition, there = way.condition, padded(way)
+    structures: list[dict[str, str | int]] = (
+        [{}] if there else [{"batch": "whole"}, *({"batch": "whole", "padding": far} for far in room.far[:1])]
+    )
+    for value in ("off", "inverted", *(("swapped",) if room.segments > 1 else ())):
+        if condition.mask != value:
+            yield from (put(mask=value, **structure) for structure in structures)
+    if condition.mask != "on":
+        yield put(mask="on")
+    if not there:
+        yield put(batch="whole")
+    for value in ("off", "doubled", "on"):
+        if condition.specials != value:
+            yield put(specials=value)
+    for value in ("ones", "zeros", "tokenizer")[room.segments < 2 :]:
+        if condition.segments != value and room.segments:
+            yield put(segments=value)
+    if not way.lower:
+        yield replace(way, lower=True)
+    yield from (replace(way, prefix=prefix) for prefix in room.prefixes if prefix != way.prefix)
+    if condition.side == "right":
+        yield from (put(side="left", **structure) for structure in structures)
+        if room.takes_positions:
+            yield put(side="left", positions="from-mask", **structures[0])
+    elif there:
+        yield put(side="right")
+    if room.takes_positions and condition.positions == "default" and (condition.side == "left" or condition.mask != "on"):
+        yield put(positions="from-mask")
+    if condition.rows == "slice":
+        yield put(rows="index")
+    if there:
+        yield from (put(batch="whole", padding=far) for far in room.far if condition.padding != far)
+
+
+def truncations(way: Recipe, room: Room, length: int) -> Iterator[Recipe]:
+    """The recipe with truncation at every length that cuts a text of `length` tokens; of a long one at common lengths."""
+    if way.condition.max_length != "model":
+        return
+    every = range(2, length) if length <= 24 else [limit for limit in LENGTHS if limit < length]
+    for limit in every:
+        yield replace(way, condition=way.condition.replace(max_length=limit))
+
+
+def prompts(declared: Sequence[str], given: Sequence[str]) -> tuple[str, ...]:
+    """Every prefix worth trying, those of the person first, then those of the checkpoint."""
+    return tuple(dict.fromkeys(prefix for prefix in (*given, *declared, *COMMON_PREFIXES) if prefix))

@@ -1,0 +1,138 @@
+"""Doubt: which other recipes explain the vectors as well, whether they are others at all, and which texts would tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bertlens.judge.identify.changes import Room, changes
+from bertlens.judge.identify.given import Given
+from bertlens.judge.identify.proof import differ
+from bertlens.judge.identify.search import Clue
+from bertlens.judge.identify.settle import Settle, Settled
+from bertlens.judge.identify.space import Space
+from bertlens.read.bank import Bank
+from bertlens.read.readout import POOLINGS, Readout
+from bertlens.read.recipe import Recipe
+
+if TYPE_CHECKING:
+    from bertlens.run.checkpoint import Checkpoint
+
+SENTINELS = (
+    "No.",
+    "Dr Müller paid $3.50 in ZÜRICH at 9:15.",
+    "The bank by the river raised its interest rates again, although nobody who sat there that evening had asked for it.",
+)
+"""Texts of unlike length, with capitals, digits and accents: recipes that agree on them are taken to be the same recipe."""
+
+SAME = 1e-9
+"""In float64, as a share of the largest component: the same numbers summed in another order."""
+
+
+@dataclass(frozen=True)
+class Twin:
+    """Another recipe that explains the vectors as well.
+
+    Attributes
+    ----------
+    recipe : the other one.
+    apart : how far it lies from the best one on each of `SENTINELS`, as a share of the largest component.
+    """
+
+    recipe: Recipe
+    apart: np.ndarray
+
+    @property
+    def same(self) -> bool:
+        """Whether it is the same recipe on every text that was tried."""
+        return bool((self.apart <= SAME).all())
+
+    @property
+    def telling(self) -> str:
+        """The text that tells the two apart best, "" where none does."""
+        return "" if self.same else SENTINELS[int(np.argmax(self.apart))]
+
+
+def simplest(checkpoint: Checkpoint, recipe: Recipe) -> Recipe:
+    """The recipe without what changes nothing on any text: every key put back to its default as long as the vectors stay."""
+    short = _fitting(recipe)
+    for key in ("positions", "side", "batch", "padding", "segments", "attention", "mask", "specials"):
+        default = {"batch": "whole", "padding": "longest", "attention": "sdpa"}.get(key) or (
+            "tokenizer" if key == "segments" else "default" if key == "positions" else "right" if key == "side" else "on"
+        )
+        if getattr(recipe.condition, key) == default:
+            continue
+        plainer = replace(recipe, condition=recipe.condition.replace(**{key: default}))
+        if (differ(checkpoint, short, recipe, plainer) <= SAME).all():
+            recipe = plainer
+    if recipe.readout.pooling in ("first_position", "mean_all"):
+        plain = "cls" if recipe.readout.pooling == "first_position" else "mean"
+        plainer = replace(recipe, readout=replace(recipe.readout, pooling=plain))
+        if (differ(checkpoint, short, recipe, plainer) <= SAME).all():
+            recipe = plainer
+    if recipe.lower and (differ(checkpoint, short, recipe, replace(recipe, lower=False)) <= SAME).all():
+        recipe = replace(recipe, lower=False)
+    if recipe.condition.batch == "whole" and recipe.condition.padding == "longest" and recipe.arrival != "given":
+        recipe = replace(recipe, arrival="given")
+    return recipe
+
+
+def twins(bank: Bank, space: Space, given: Given, clue: Clue, best: Settled, room: Room, *, same_order: bool) -> list[Twin]:
+    """Recipes one step from the best one that explain the same rows; each is held against it on texts of unlike length."""
+    found, checkpoint = [], bank.checkpoint
+    short = _fitting(best.recipe)
+    for recipe in _neighbours(best.recipe, room):
+        direction = next((one for one in space.readouts if _same_direction(one, recipe.readout)), None)
+        if direction is None:
+            continue
+        settle = Settle(bank, space, given, replace(clue, way=recipe, readout=direction), same=same_order)
+        settle.rows = best.rows
+        other = settle.held(replace(recipe, arrival=best.recipe.arrival))
+        if other is None or not other.explained[best.explained].all():
+            continue
+        apart = differ(checkpoint, short, best.recipe, other.recipe)
+        whole = np.zeros(len(SENTINELS))
+        whole[[SENTINELS.index(text) for text in short]] = apart
+        found.append(Twin(other.recipe, whole))
+    return found
+
+
+def suggestions(doubtful: Sequence[Twin]) -> tuple[str, ...]:
+    """The fewest texts that tell all of them from the best recipe, each given with a longer one, because padding needs two."""
+    left, chosen = list(doubtful), []
+    while left:
+        best = max(range(len(SENTINELS)), key=lambda at: (sum(twin.apart[at] > SAME for twin in left), -at))
+        if not any(twin.apart[best] > SAME for twin in left):
+            break
+        chosen.append(SENTINELS[best])
+        left = [twin for twin in left if twin.apart[best] <= SAME]
+    if chosen and SENTINELS[-1] not in chosen:
+        chosen.append(SENTINELS[-1])
+    return tuple(chosen)
+
+
+def _neighbours(recipe: Recipe, room: Room) -> Iterator[Recipe]:
+    """One step away in what goes in, then in what is read."""
+    for way in changes(recipe, room):
+        condition = way.condition
+        alone = condition.batch == "alone" and condition.padding == "longest"
+        yield replace(way, condition=condition.replace(batch="whole")) if alone else way
+    for pooling in POOLINGS:
+        if pooling not in (recipe.readout.pooling, "pooler") and recipe.readout.pooling != "pooler":
+            yield replace(recipe, readout=replace(recipe.readout, pooling=pooling))
+
+
+def _same_direction(direction: Readout, readout: Readout) -> bool:
+    from bertlens.judge.identify.settle import _alike
+
+    return _alike(direction, readout)
+
+
+def _fitting(recipe: Recipe) -> tuple[str, ...]:
+    """The sentinels that a recipe can run: a fixed padded length leaves no room for long ones."""
+    padding = recipe.condition.padding
+    most = padding if isinstance(padding, int) and recipe.condition.max_length == "model" else 10_000
+    return tuple(text for text in SENTINELS if len(text) / 2 <= most) or SENTINELS[:1]

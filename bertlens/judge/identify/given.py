@@ -1,0 +1,171 @@
+"""Given: what vectors betray by themselves: how they were stored, whether they were normalised or centred, rows without a vector."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from bertlens.errors import BertlensError
+
+DECIMALS = range(1, 9)
+"""Numbers of decimals that are looked for."""
+
+EPS = 2.0**-24
+"""Half a unit in the last place of float32."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """Vectors from elsewhere.
+
+    Attributes
+    ----------
+    values : (rows, dims), float64.
+    usable : (rows,), False on rows with NaN or Inf, and on rows of zeros.
+    store : as in `Post.store`, "" where every number has the digits of float32 or more.
+    int8 : as in `Post.int8`, where store is "int8".
+    step : distance of two neighbouring stored values, where store is "int8".
+    double : whether some number has more digits than float32 holds.
+    unit : whether every row has length 1, as far as its digits tell.
+    centred : whether the mean row is zero ("texts"), or the mean of each row ("components").
+    sign : "removed" where no number is negative, "only" where there are but signs.
+    """
+
+    values: np.ndarray
+    usable: np.ndarray
+    store: str
+    int8: str
+    step: float
+    double: bool
+    unit: bool
+    centred: str
+    sign: str
+
+    @property
+    def dims(self) -> int:
+        """Components of each vector."""
+        return int(self.values.shape[1])
+
+    def facts(self) -> dict[str, Any]:
+        """For reports."""
+        lengths = np.linalg.norm(self.values[self.usable], axis=1)
+        return {
+            "rows": len(self.values),
+            "dims": self.dims,
+            "stored": self.store or ("float64" if self.double else "float32"),
+            "unit": self.unit,
+            "norm_min": float(lengths.min()) if len(lengths) else None,
+            "norm_max": float(lengths.max()) if len(lengths) else None,
+            "centred": self.centred,
+            "not_finite": [int(row) for row in np.flatnonzero(~np.isfinite(self.values).all(1))],
+            "zeros": [int(row) for row in np.flatnonzero((self.values == 0).all(1))],
+        }
+
+
+def given(vectors: Any) -> Given:
+    """Look at vectors, (rows, dims) of any number format.
+
+    Raises
+    ------
+    BertlensError
+        Where there is nothing that could be compared: no row, no number, another shape.
+    """
+    try:
+        array = np.asarray(vectors)
+        array = array[None] if array.ndim == 1 else array
+        whole = np.asarray(array, np.float64) if array.dtype.kind in "biuf" else None
+    except (TypeError, ValueError):
+        whole = None
+    if whole is None or whole.ndim != 2 or 0 in whole.shape:
+        got = "something that is no table of numbers" if whole is None else f"an array of the shape {whole.shape}"
+        raise BertlensError(
+            "cannot use the vectors", got=got, expected="numbers, one row per text and one column per component"
+        )
+    with np.errstate(over="ignore", invalid="ignore"):
+        usable = np.isfinite(whole).all(1) & (whole != 0).any(1) & (np.abs(whole).max(1) < 1e30)
+    if not usable.any():
+        got = f"{len(whole)} rows of NaN, Inf or zeros only"
+        raise BertlensError("cannot use the vectors", got=got, expected="at least one row with finite numbers")
+    kept = whole[usable]
+    store, int8, step = _storage(kept)
+    double = bool((kept.astype(np.float32).astype(np.float64) != kept).any()) and not store
+    return Given(whole, usable, store, int8, step, double, _unit(kept, store, step), _centred(kept, store, step), _sign(kept))
+
+
+def _storage(values: np.ndarray) -> tuple[str, str, float]:
+    """Storage, kind of int8, and step."""
+    small = np.abs(values).max()
+    if (values == np.round(values)).all() and small <= 255 and small > 1:
+        columns = len(values) > 2 and bool(((values.max(0) - values.min(0)) >= 254).mean() > 0.9)
+        rows = bool((np.abs(values).max(1) == 127).all()) and len(values) > 1
+        return "int8", "columns" if columns else "rows" if rows else "", 1.0
+    if (np.sign(values) == values).all():
+        return "", "", 1.0
+    tolerance = 2 * EPS * small
+    for decimals in DECIMALS:
+        if (
+            tolerance * 8 < 0.5 * 10.0**-decimals
+            and (np.abs(np.round(values, decimals) - values) <= 2 * EPS * np.abs(values)).all()
+        ):
+            return str(decimals), "", 10.0**-decimals
+    step = _lattice(values)
+    if step:
+        return "int8", "", step
+    if len(values) > 1 and all(_lattice(row[None]) for row in values):
+        return "int8", "rows", 1.0
+    tensor = torch.from_numpy(np.ascontiguousarray(values))
+    for name in ("bfloat16", "float16"):
+        if bool((tensor.to(getattr(torch, name)).double() == tensor).all()):
+            return name, "", 1.0
+    return "", "", 1.0
+
+
+def _lattice(values: np.ndarray) -> float:
+    """The step of which all values are a multiple of at most 128, or 0."""
+    sizes = np.abs(values[values != 0])
+    if sizes.size < 16:
+        return 0.0
+    largest = sizes.max()
+    for most in (127, 128):
+        step = largest / most
+        multiples = values / step
+        if (np.abs(multiples - np.round(multiples)) <= 2e-4).all():
+            return float(step)
+    least = sizes.min()
+    for divisor in (1, 2, 3):
+        step = least / divisor
+        multiples = values / step
+        if largest / step <= 128 and (np.abs(multiples - np.round(multiples)) <= 2e-4).all():
+            # the step over all values, more exact than that of the least
+            whole = np.round(multiples)
+            return float((values * whole).sum() / (whole * whole).sum())
+    return 0.0
+
+
+def _unit(values: np.ndarray, store: str, step: float) -> bool:
+    lengths = (values * values).sum(1)
+    spread = {"float16": 2.0**-10, "bfloat16": 2.0**-7}.get(store, 1e-5)
+    if store.isdigit() or store == "int8":
+        spread = values.shape[1] * step * step / 4 + 4 * step + 1e-5
+    return bool((np.abs(lengths - 1) <= spread).all())
+
+
+def _centred(values: np.ndarray, store: str, step: float) -> str:
+    """Whether a mean was removed, as far as the digits tell."""
+    size = float(np.sqrt((values * values).mean()))
+    coarse = {"float16": 2.0**-10, "bfloat16": 2.0**-7}.get(store, 1e-5) * size
+    coarse = step if store.isdigit() or store == "int8" else coarse
+    if len(values) > 2 and float(np.abs(values.mean(0)).max()) <= coarse:
+        return "texts"
+    if values.shape[1] > 8 and float(np.abs(values.mean(1)).max()) <= coarse / 8:
+        return "components"
+    return ""
+
+
+def _sign(values: np.ndarray) -> str:
+    if (np.sign(values) == values).all():
+        return "only"
+    return "removed" if (values >= 0).all() and values.shape[1] > 8 else ""

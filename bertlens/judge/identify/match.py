@@ -1,0 +1,119 @@
+"""Match: how near the vectors of rows come to given ones, whatever their length: the first, coarse look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from bertlens.judge.identify.given import Given
+from bertlens.judge.identify.space import Space
+from bertlens.read.bank import Row
+from bertlens.read.post import Post, unit
+
+LEAST = 1e-6
+"""Below this two directions are the same."""
+
+MOVED = 0.35
+"""By how much, as a logarithm, a row of another number must be nearer than the own one to count."""
+
+Transform = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Match:
+    """One way into the model against the given vectors, under every readout.
+
+    Attributes
+    ----------
+    own : (probes, readouts), the sine of the angle to the row of the same number: 0 where the directions are the same.
+    any : (probes, readouts), the same to the nearest row.
+    rows : (probes, readouts), that nearest row.
+    """
+
+    own: np.ndarray
+    any: np.ndarray
+    rows: np.ndarray
+
+    @property
+    def scores(self) -> np.ndarray:
+        """(readouts,): mean logarithm of the sines, the lower the nearer; rows that were moved must come nearer."""
+        own, elsewhere = (np.log(np.maximum(sines, LEAST)).mean(0) for sines in (self.own, self.any))
+        return np.asarray(np.minimum(own, elsewhere + MOVED))
+
+    def best(self, count: int) -> list[int]:
+        """The nearest readouts, the nearest first; those that people use more come first among equals."""
+        return [int(at) for at in np.argsort(np.round(self.scores, 6), kind="stable")[:count]]
+
+
+def match(
+    space: Space, rows: Sequence[Row], given: Given, probes: Sequence[int], transform: Transform, *, anywhere: bool = True
+) -> Match:
+    """Hold rows against given vectors.
+
+    Parameters
+    ----------
+    probes : the text of each row.
+    transform : what turns (probes, readouts, dims) into what the given vectors may have been before they were scaled.
+    anywhere : whether rows of other numbers are looked at; otherwise only where the own row is missing.
+    """
+    vectors = transform(np.stack([space.directions(row) for row in rows]))  # (probes, readouts, dims)
+    with np.errstate(invalid="ignore"):
+        units = unit(vectors)
+    units[~np.isfinite(units).all(2)] = 0.0
+    usable = np.flatnonzero(given.usable)
+    every = unit(given.values[usable])
+    own, nearest, at = np.ones(units.shape[:2]), np.ones(units.shape[:2]), np.zeros(units.shape[:2], int)
+    for place, probe in enumerate(probes):
+        there = probe < len(given.values) and bool(given.usable[probe])
+        if there:
+            own[place] = _sines(units[place], unit(given.values[probe]))
+            nearest[place], at[place] = own[place], probe
+        if anywhere or not there:
+            best = np.abs(units[place] @ every.T).argmax(1)
+            sines = _sines(units[place], every[best])
+            better = sines < nearest[place]
+            nearest[place] = np.where(better, sines, nearest[place])
+            at[place] = np.where(better, usable[best], at[place])
+    return Match(own, nearest, at)
+
+
+def _sines(units: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """The sine of the angle between directions and wanted ones, whatever their sign; 1 for a direction of zeros."""
+    cosines = (units * wanted).sum(1)
+    # from the difference, which keeps its digits where the cosine is nearly 1
+    apart = np.linalg.norm(units - np.sign(cosines)[:, None] * wanted, axis=1)
+    sines = np.where(apart < 0.1, apart, np.sqrt(np.maximum(0.0, 1 - cosines**2)))
+    return np.asarray(np.where((units != 0).any(1), sines, 1.0))
+
+
+def transform_of(given: Given) -> Transform:
+    """What the given vectors betray to have been done, as far as it changes directions."""
+    post = Post(centred=given.centred, sign=given.sign, store=given.store if given.int8 == "columns" else "", int8=given.int8)
+
+    def changed(vectors: np.ndarray) -> np.ndarray:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            if given.centred == "texts":
+                vectors = vectors - vectors.mean(0, keepdims=True)
+            elif given.centred == "components":
+                vectors = vectors - vectors.mean(2, keepdims=True)
+            if given.sign:
+                vectors = np.abs(vectors) if given.sign == "removed" else np.sign(vectors)
+            if post.int8 == "columns":
+                low, high = vectors.min(0, keepdims=True), vectors.max(0, keepdims=True)
+                vectors = (vectors - low) / np.where(high > low, (high - low) / 255, 1.0) - 128
+        return vectors
+
+    return changed
+
+
+def assigned(similarity: np.ndarray) -> list[int | None]:
+    """The row of each text such that the sum of similarities, (texts, rows), is largest; None where there are too few rows."""
+    with np.errstate(invalid="ignore"):
+        texts, rows = linear_sum_assignment(np.nan_to_num(similarity, nan=-2.0, neginf=-2.0), maximize=True)
+    found: list[int | None] = [None] * len(similarity)
+    for text, row in zip(texts, rows, strict=True):
+        found[int(text)] = int(row)
+    return found

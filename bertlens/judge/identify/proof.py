@@ -1,0 +1,149 @@
+"""Proof: a whole recipe run as it says, held against every row with the rounding that was measured for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bertlens.judge.identify.fit import Fit, held
+from bertlens.judge.identify.given import Given
+from bertlens.judge.tokenizer.vocabulary import spread
+from bertlens.read.recipe import Recipe, read_out
+from bertlens.run.condition import Condition
+from bertlens.run.progress import Progress, silent
+from bertlens.run.texts import Texts
+
+if TYPE_CHECKING:
+    from bertlens.run.checkpoint import Checkpoint
+
+WITHIN = {"float64": 16.0, "float32": 16.0, "float16": 2.0, "bfloat16": 2.0}
+"""How many times its own distance from float64 a run may lie from the same run elsewhere: other kernels sum in another order."""
+
+LEAST = {"float64": 2.0**-48, "float32": 2.0**-20, "float16": 2.0**-11, "bfloat16": 2.0**-8}
+"""Rounding that is always allowed, as a share of the largest component."""
+
+REPEATED = 64
+"""Texts that are run again in float64; the others are judged by the rounding of these."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A recipe against the rows of all texts.
+
+    Attributes
+    ----------
+    recipe : what was run.
+    texts : the texts that have a usable row.
+    fit : the recipe in float64 against their rows; error and cosine are those of the run as it is.
+    floor : (texts,), the largest difference that number format and storage explain.
+    explained : (texts,), bool.
+    """
+
+    recipe: Recipe
+    texts: tuple[int, ...]
+    fit: Fit
+    floor: np.ndarray
+    explained: np.ndarray
+
+    @property
+    def max_abs(self) -> float:
+        """The largest difference."""
+        return float(self.fit.error.max())
+
+    @property
+    def cosine(self) -> float:
+        """The mean cosine."""
+        return float(np.nanmean(self.fit.cosine)) if np.isfinite(self.fit.cosine).any() else float("nan")
+
+
+def proof(
+    checkpoint: Checkpoint,
+    texts: Texts,
+    recipe: Recipe,
+    given: Given,
+    rows: Sequence[int | None],
+    progress: Progress = silent,
+) -> Proof:
+    """Run a recipe on all texts, and again in float64, and say which rows it explains.
+
+    Raises
+    ------
+    BertlensError
+        Where the model cannot run the recipe.
+    """
+    there = [text for text, row in enumerate(rows) if row is not None and given.usable[row]]
+    wanted = given.values[[int(rows[text] or 0) for text in there]]
+    run = read_out(checkpoint, texts, recipe, rows=rows, progress=progress)
+    few = there if len(there) <= REPEATED or recipe.post.among_texts else list(spread(there, REPEATED))
+    again = run.astype(np.float64)
+    again[few] = _repeated(checkpoint, texts, recipe, few, rows)
+    post = recipe.post
+    as_run, exact = (held(recipe.readout, post, _all(post, side, there), wanted) for side in (run, again))
+    rounding = np.abs(as_run.expected - exact.expected).max(1)
+    dtype = recipe.condition.dtype
+    share = np.where(exact.size > 0, rounding / np.where(exact.size > 0, exact.size, 1), 0)
+    at = [there.index(text) for text in few]
+    if len(few) < len(there):  # the rounding of a text that was not repeated is that of the worst that was
+        share = np.full(len(there), share[at].max())
+    share = np.maximum(WITHIN[dtype] * share, LEAST[dtype])
+    judged = exact if len(few) == len(there) else as_run
+    explained = judged.fits(share) | as_run.fits(share)
+    if dtype in ("float16", "bfloat16") and post.store != "int8":
+        explained &= _like_rounding(as_run, exact, wanted)
+    floor = share * exact.size + post.coarseness(exact.expected).max(1)
+    return Proof(recipe, tuple(there), replace(exact, error=as_run.error, cosine=as_run.cosine), floor, explained)
+
+
+def _all(post: object, side: np.ndarray, there: Sequence[int]) -> np.ndarray:
+    return side[list(there)]
+
+
+def _repeated(
+    checkpoint: Checkpoint, texts: Texts, recipe: Recipe, few: Sequence[int], rows: Sequence[int | None]
+) -> np.ndarray:
+    """The vectors of some texts in float64, each at the padded length it has among all."""
+    from bertlens.read.bank import Asked, Bank
+
+    if len(few) == len(texts) or recipe.post.among_texts:
+        return read_out(checkpoint, texts, recipe, rows=rows, dtype="float64")[list(few)]
+    bank = Bank(checkpoint, texts)
+    widths = bank.widths(recipe, rows)
+    found = bank.read([Asked(recipe, text, widths[text]) for text in few], "float64")
+    return np.asarray(bank.pooled([row for row in found if row is not None]).vectors(recipe.readout))
+
+
+def _like_rounding(as_run: Fit, exact: Fit, wanted: np.ndarray) -> np.ndarray:
+    """Whether rows lie as far from float64 as half precision does on average, and not farther: (texts,)."""
+    own = np.sqrt(((as_run.expected - exact.expected) ** 2).mean(1))
+    theirs = np.sqrt(((wanted - exact.expected) ** 2).mean(1))
+    return np.asarray(theirs <= 1.35 * own + 1e-12)
+
+
+def differ(checkpoint: Checkpoint, texts: Texts, one: Recipe, other: Recipe) -> np.ndarray:
+    """How far two recipes lie apart on each text in float64, as a share of the largest component, before they are stored.
+
+    (texts,); infinite where only one of them can be run.
+    """
+    from bertlens.errors import BertlensError
+
+    sides = []
+    for recipe in (one, other):
+        condition: Condition = recipe.condition
+        plain = replace(
+            recipe, post=replace(recipe.post, store="", centred="", int8=""), condition=condition.replace(dtype="float32")
+        )
+        try:
+            sides.append(plain.post.apply(read_out(checkpoint, texts, plain, dtype="float64")))
+        except BertlensError:
+            sides.append(None)  # type: ignore[arg-type]
+    left, right = sides
+    if left is None or right is None or left.shape != right.shape:
+        return np.full(len(texts), np.inf if (left is None) != (right is None) or left is not None else 0.0)
+    with np.errstate(invalid="ignore"):
+        gap = np.abs(left - right).max(1)
+        size = np.maximum(np.abs(left).max(1), np.abs(right).max(1))
+    both = ~np.isfinite(left).all(1) & ~np.isfinite(right).all(1)
+    return np.where(both, 0.0, np.nan_to_num(gap / np.where(size > 0, size, 1), nan=np.inf))

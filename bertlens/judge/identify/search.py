@@ -1,0 +1,290 @@
+"""Search: from the ordinary recipe outwards, one change at a time, until some row is explained.
+
+Only a few short texts are run. A row depends on no other row, so a single explained row settles the way into the model and the
+readout; what remains (batches, truncation of longer texts, order) is settled on the other texts afterwards.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+
+import numpy as np
+
+from bertlens.judge.identify.changes import LENGTHS, Room, changes, padded, truncations
+from bertlens.judge.identify.fit import Fit, fit
+from bertlens.judge.identify.given import Given
+from bertlens.judge.identify.match import Match, match, transform_of
+from bertlens.judge.identify.space import Space
+from bertlens.read.bank import Asked, Bank, Row
+from bertlens.read.readout import Readout
+from bertlens.read.recipe import Recipe
+from bertlens.run.progress import Progress, silent
+
+BEAM = 8
+"""Recipes of each round from which the next one goes on."""
+
+ROUNDS = 3
+"""Changes that are made together."""
+
+AT_ONCE = 12
+"""Recipes that are run before the best of them is looked at."""
+
+NARROW = ("float16", "bfloat16")
+MANY = 512
+"""Rows among which every recipe looks for its own; of more, only where the first recipe does not find them in their places."""
+
+CLOSE = 0.35
+"""Below this sine half precision may be the reason for what is left: a small model amplifies it."""
+
+
+@dataclass(frozen=True)
+class Clue:
+    """A recipe's way into the model with its nearest readout.
+
+    Attributes
+    ----------
+    score : mean logarithm of the sine of the angle to the given rows.
+    explained : the probes whose rows it explains, with the padded length of each.
+    probes, rows : the texts it was tried on, and the row that each came nearest to.
+    """
+
+    way: Recipe
+    readout: Readout
+    score: float
+    probes: tuple[int, ...]
+    rows: tuple[int, ...]
+    explained: dict[int, int] = field(default_factory=dict)
+
+
+class Search:
+    """The search over a bank of rows for given vectors; `clues` is what was tried, by score."""
+
+    def __init__(
+        self,
+        bank: Bank,
+        space: Space,
+        given: Given,
+        probes: Sequence[int],
+        room: Room,
+        *,
+        deadline: float,
+        progress: Progress = silent,
+    ) -> None:
+        self.bank, self.space, self.given, self.room = bank, space, given, room
+        self.probes, self.deadline, self.progress = tuple(probes), deadline, progress
+        self._anywhere = len(given.values) <= MANY
+        self._transform = transform_of(given)
+        self.clues: list[Clue] = []
+        self._seen: set[tuple[bytes, ...]] = set()
+        # what storing alone turns a direction by
+        size = float(np.sqrt((given.values[given.usable] ** 2).mean()))
+        self._grain = (
+            given.step / size / 3
+            if given.store in ("int8", *map(str, range(1, 9)))
+            else {"float16": 5e-4, "bfloat16": 4e-3}.get(given.store, 0.0)
+        )
+
+    def run(self, start: Recipe) -> Clue | None:
+        """The first clue that explains a row; None where time or recipes have run out."""
+        frontier = [start]
+        if found := self._round([start], 0):
+            return found
+        for depth in range(1, ROUNDS + 1):
+            if found := self._round(self._next(frontier), depth):
+                return found
+            if found := self._refine():
+                return found
+            if time.monotonic() > self.deadline:
+                return None
+            frontier = [clue.way for clue in self._leaders(BEAM)]
+        return None
+
+    def _next(self, frontier: Sequence[Recipe]) -> Iterator[Recipe]:
+        length = len(self.bank.tokens(frontier[0], [self.probes[0]])[0].ids)
+        for way in frontier:
+            yield from changes(way, self.room)
+            yield from truncations(way, self.room, length)
+
+    def _leaders(self, count: int) -> list[Clue]:
+        """The nearest clues of different ways."""
+        return sorted(self.clues, key=lambda clue: clue.score)[:count]
+
+    def _round(self, ways: Iterable[Recipe], depth: int) -> Clue | None:
+        """Try recipes, a few at a time."""
+        rest = iter(ways)
+        while part := list(islice(rest, AT_ONCE)):
+            self.progress(len(self.clues), 0, f"recipes with {depth} change{'s' * (depth != 1)} compared")
+            for clue in self.look(part):
+                if clue.explained:
+                    return clue
+            if time.monotonic() > self.deadline:
+                return None
+        return None
+
+    def look(self, ways: Sequence[Recipe]) -> list[Clue]:
+        """Run recipes on the probes and say what comes nearest; recipes that put in what was put in before are left out."""
+        ways = [way for way in ways if self.bank.cuts(way, self.probes)]
+        widths = [self._widths(way) for way in ways]
+        asked = [
+            Asked(way, probe, width)
+            for way, row in zip(ways, widths, strict=True)
+            for probe, width in zip(self.probes, row, strict=True)
+        ]
+        rows = self.bank.read(asked)
+        found = []
+        for at, way in enumerate(ways):
+            part = rows[at * len(self.probes) : (at + 1) * len(self.probes)]
+            whole = [row for row in part if row is not None]
+            key = tuple(row.key for row in whole)
+            if len(whole) < len(part) or key in self._seen:
+                continue
+            self._seen.add(key)
+            clue = self._clue(way, whole, widths[at])
+            self.clues.append(clue)
+            found.append(clue)
+        return found
+
+    def _widths(self, way: Recipe) -> list[int]:
+        """The padded length of each probe."""
+        if isinstance(way.condition.padding, int):
+            return [way.condition.padding] * len(self.probes)
+        if way.condition.batch == "alone":
+            return [len(row.ids) for row in self.bank.tokens(way, self.probes)]
+        widths = self.bank.widths(way)
+        return [widths[probe] for probe in self.probes]
+
+    def _clue(self, way: Recipe, rows: Sequence[Row], widths: Sequence[int]) -> Clue:
+        found = self._match(rows)
+        first, best = found.best(1)[0], None
+        for at in found.best(3):
+            explained = self._explained(found, at, rows, widths)
+            if explained:
+                where = tuple(map(int, found.rows[:, at]))
+                best = Clue(way, self.space.readouts[at], float(found.scores[at]), self.probes, where, explained)
+                break
+        return best or Clue(
+            way, self.space.readouts[first], float(found.scores[first]), self.probes, tuple(map(int, found.rows[:, first]))
+        )
+
+    def _explained(self, found: Match, at: int, rows: Sequence[Row], widths: Sequence[int]) -> dict[int, int]:
+        """The probes whose rows a readout explains."""
+        near = np.flatnonzero(found.any[:, at] <= 6 * self._grain + 2e-3)
+        if not near.size:
+            return {}
+        together = self.given.centred == "texts" or self.given.int8 == "columns"
+        groups = [list(range(len(rows)))] if together else [[int(probe)] for probe in near]
+        explained: dict[int, int] = {}
+        for group in groups:
+            one = self._fit(self.space.readouts[at], [rows[probe] for probe in group], found.rows[group, at])
+            explained |= {self.probes[probe]: widths[probe] for probe, fits in zip(group, one.fits(), strict=True) if fits}
+        return explained
+
+    def _match(self, rows: Sequence[Row]) -> Match:
+        found = match(self.space, rows, self.given, self.probes, self._transform, anywhere=self._anywhere or not self.clues)
+        if not self.clues and not self._anywhere:  # many rows: whether they stand in their places
+            best = found.best(1)[0]
+            self._anywhere = bool((found.rows[:, best] != np.array(self.probes)).all())
+        return found
+
+    def _fit(self, readout: Readout, rows: Sequence[Row], targets: np.ndarray) -> Fit:
+        return fit(readout, self.bank.pooled(rows), self.given.values[targets], self.given)
+
+    def _refine(self) -> Clue | None:
+        """What a round leaves open in its best recipes: half precision, and the length to which rows were padded."""
+        for clue in self._leaders(3):
+            if clue.score < np.log(CLOSE) and (found := self._narrow(clue)):
+                return found
+        moving = [clue for clue in self._leaders(4 * BEAM) if padded(clue.way) and self._moves(clue)]
+        for clue in moving[:3]:
+            if found := self._scan(clue):
+                return found
+            if time.monotonic() > self.deadline:
+                return None
+        return None
+
+    @staticmethod
+    def _moves(clue: Clue) -> bool:
+        """Whether the padded length counts."""
+        condition = clue.way.condition
+        return condition.mask != "on" or condition.side == "left" or clue.readout.pooling == "mean_all"
+
+    def _narrow(self, clue: Clue) -> Clue | None:
+        """The same in half precision: explained where the rows lie as far from float32 as half precision does."""
+        widths = self._widths(clue.way)
+        at = self.space.readouts.index(clue.readout)
+        plain = [
+            row
+            for row in self.bank.read([Asked(clue.way, probe, width) for probe, width in zip(self.probes, widths, strict=True)])
+            if row
+        ]
+        for dtype in NARROW:
+            way = replace(clue.way, condition=clue.way.condition.replace(dtype=dtype))
+            rows = [
+                row
+                for row in self.bank.read([Asked(way, probe, width) for probe, width in zip(self.probes, widths, strict=True)])
+                if row
+            ]
+            if len(rows) < len(plain):
+                continue
+            half, full = self._match(rows), self._match(plain)
+            sides = [
+                self._transform(np.stack([self.space.directions(row)[at] for row in side])[:, None])[:, 0]
+                for side in (plain, rows)
+            ]
+            apart = [_sine(one, other) for one, other in zip(*sides, strict=True)]
+            if max(apart) < self._grain:  # what storing took away hides half precision
+                continue
+            near = np.minimum(half.any[:, at], full.any[:, at])
+            explained = {
+                probe: width
+                for place, (probe, width) in enumerate(zip(self.probes, widths, strict=True))
+                if near[place] <= 1.7 * apart[place] + self._grain and full.any[place, at] <= 2.2 * apart[place] + self._grain
+            }
+            if len(explained) == len(self.probes) or (len(explained) > 1):
+                found = Clue(
+                    way, clue.readout, float(half.scores[at]), self.probes, tuple(map(int, half.rows[:, at])), explained
+                )
+                self.clues.append(found)
+                return found
+        return None
+
+    def _scan(self, clue: Clue) -> Clue | None:
+        """Every plausible padded length, coarsely and then around the best."""
+        length = len(self.bank.tokens(clue.way, [self.probes[0]])[0].ids)
+        lengths = {tokens for _, tokens in self.bank.lengths(clue.way)}
+        usual = {*LENGTHS, *range(8, self.room.longest + 9, 8), self.room.limit} | lengths
+        widths = sorted(width for width in usual if length <= width <= self.room.limit)
+        for candidates in (widths, None):
+            best = min(self._leaders(len(self.clues)), key=lambda one: (one.readout != clue.readout, one.score))
+            if candidates is None:
+                at = best.way.condition.padding
+                candidates = (
+                    [width for width in range(int(at) - 8, int(at) + 9) if width >= length] if isinstance(at, int) else []
+                )
+            for start in range(0, len(candidates), AT_ONCE):
+                ways = [
+                    replace(clue.way, condition=clue.way.condition.replace(padding=width))
+                    for width in candidates[start : start + AT_ONCE]
+                ]
+                fitting = [
+                    way
+                    for way in ways
+                    if all(len(row.ids) <= int(way.condition.padding) for row in self.bank.tokens(way, self.probes))
+                ]
+                for one in self.look(fitting):
+                    if one.explained:
+                        return one
+                if time.monotonic() > self.deadline:
+                    return None
+        return None
+
+
+def _sine(one: np.ndarray, other: np.ndarray) -> float:
+    """The sine of the angle between two vectors."""
+    lengths = float(np.linalg.norm(one) * np.linalg.norm(other))
+    if not np.isfinite(lengths) or lengths == 0:
+        return 0.0
+    return float(np.sqrt(max(0.0, 1 - (float(one @ other) / lengths) ** 2)))

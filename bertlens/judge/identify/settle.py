@@ -1,0 +1,264 @@
+"""Settle: what one explained row leaves open, on the other texts: batches, truncation, and the row of each text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bertlens.judge.identify.changes import LENGTHS
+from bertlens.judge.identify.fit import ROUGH, Fit, fit, held
+from bertlens.judge.identify.given import Given
+from bertlens.judge.identify.match import assigned, transform_of
+from bertlens.judge.identify.search import Clue
+from bertlens.judge.identify.space import Space
+from bertlens.read.bank import Asked, Bank, Row
+from bertlens.read.post import unit
+from bertlens.read.readout import Readout
+from bertlens.read.recipe import ARRIVALS, Recipe
+from bertlens.run.progress import Progress, silent
+
+EVERY = 48
+"""Up to so many texts all are looked at; of more, as many from the shortest to the longest decide."""
+
+SIZES = (1, 2, 4, 8, 16, 32, 64, 100, 128, 256, 500, 512, 1000, 1024)
+"""Batch sizes that are tried where there are many texts."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A whole recipe held against the rows of some texts.
+
+    Attributes
+    ----------
+    recipe : with batches, truncation, readout and post-processing.
+    texts : the texts that decided.
+    rows : the row of each of them, None where there is none.
+    explained : (texts,), bool.
+    ties : other recipes for batches and truncation that explain as many rows.
+    left : what is left unexplained, as `Fit.left`.
+    """
+
+    recipe: Recipe
+    texts: tuple[int, ...]
+    rows: tuple[int | None, ...]
+    explained: np.ndarray
+    ties: tuple[Recipe, ...]
+    left: float
+
+
+class Settle:
+    """Settles a clue on the other texts."""
+
+    def __init__(self, bank: Bank, space: Space, given: Given, clue: Clue, *, same: bool, progress: Progress = silent) -> None:
+        self.bank, self.space, self.given, self.clue = bank, space, given, clue
+        self.progress, self._same = progress, same
+        self._together = given.centred == "texts" or given.int8 == "columns"
+        self.texts = self._chosen()
+        self.rows = self._assign(clue.way, clue.readout)
+
+    def run(self) -> Settled:
+        """The recipe that explains most rows."""
+        best = self._try_all(self._hypotheses(self.clue.way), None)
+        if not best.explained.all():
+            best = self._truncated(best)
+        if not best.explained.all():
+            # with the vectors nearly right, rows can be told apart better than before
+            rows = self._assign(best.recipe, best.recipe.readout)
+            if rows != self.rows:
+                self.rows = rows
+                best = self._try_all([*self._hypotheses(self.clue.way), best.recipe], None)
+                best = best if best.explained.all() else self._truncated(best)
+        return best
+
+    def _chosen(self) -> tuple[int, ...]:
+        count = len(self.bank.texts)
+        if count <= EVERY or self._together:
+            return tuple(range(count))
+        lengths = self.bank.lengths(self.clue.way)
+        order = sorted(range(count), key=lambda text: lengths[text][1])
+        spread = [order[at * (count - 1) // (EVERY - 1)] for at in range(EVERY)]
+        return tuple(sorted({*spread, *self.clue.explained}))
+
+    def _assign(self, way: Recipe, readout: Readout) -> tuple[int | None, ...]:
+        """The row that each chosen text comes nearest to: its own where that is as near as any."""
+        lengths = [len(row.ids) for row in self.bank.tokens(way, self.texts)]
+        known = self.bank.widths(way, self._rows_of_all())
+        rows = self._rows(way, [max(length, known[text]) for length, text in zip(lengths, self.texts, strict=True)])
+        direction = next((at for at, one in enumerate(self.space.readouts) if _alike(one, readout)), None)
+        if rows is None or direction is None:
+            return tuple(text if text < len(self.given.values) else None for text in self.texts)
+        vectors = np.stack([self.space.directions(row)[direction] for row in rows])[:, None]
+        with np.errstate(invalid="ignore"):
+            units = unit(transform_of(self.given)(vectors)[:, 0])
+            similar = np.abs(units @ unit(self.given.values).T)
+        similar[:, ~self.given.usable] = -1.0
+        for at, text in enumerate(self.texts):
+            if text < similar.shape[1] and self.given.usable[text]:
+                similar[at, text] += 1e-6  # of equal texts each keeps its own row
+        if self._same:
+            nearest = [
+                at for at, text in enumerate(self.texts) if text < similar.shape[1] and similar[at, text] >= similar[at].max()
+            ]
+            if len(nearest) == len(self.texts):
+                return self.texts
+        return tuple(assigned(similar))
+
+    def _rows_of_all(self) -> list[int | None] | None:
+        """The row of every text, as far as the chosen ones are all."""
+        if len(self.texts) != len(self.bank.texts) or not hasattr(self, "rows"):
+            return None
+        return list(self.rows)
+
+    def _hypotheses(self, way: Recipe) -> list[Recipe]:
+        """Ways to fill batches and to pad, the commonest first; only those in which the explained rows have their length."""
+        if not self._moves(way.condition, self.clue.readout):
+            plain = way.condition.replace(batch="whole", padding="longest", side="right", positions="default")
+            keep = way.condition.mask != "on" or way.condition.side == "left"
+            return [replace(way, condition=way.condition.replace(batch="whole", padding="longest") if keep else plain)]
+        wide = next(iter(self.clue.explained.values()))
+        limits = dict.fromkeys([way.condition.max_length, "model", *(limit for limit in LENGTHS if limit <= 256), wide])
+        found = []
+        for limit in limits if way.condition.max_length == "model" else [way.condition.max_length]:
+            base = replace(way, condition=way.condition.replace(batch="whole", padding="longest", max_length=limit))
+            found += [one for one in self._structures(base, wide) if self._consistent(one)]
+        return list({self._print(one): one for one in reversed(found)}.values())[::-1]
+
+    def _structures(self, base: Recipe, width: int) -> Iterator[Recipe]:
+        count = len(self.bank.texts)
+        yield base
+        yield replace(base, condition=base.condition.replace(padding=width))
+        sizes = range(1, count) if count <= EVERY else [size for size in SIZES if size < count]
+        common = [size for size in sizes if size in SIZES]
+        for size in (*common, *(size for size in sizes if size not in SIZES)):
+            for arrival in ARRIVALS:
+                if arrival != "rows" or (not self._same and self._rows_of_all()):
+                    yield replace(base, condition=base.condition.replace(batch="alone" if size == 1 else size), arrival=arrival)
+
+    def _consistent(self, way: Recipe) -> bool:
+        """Whether the rows that were explained have the length that they were explained at."""
+        if not self.bank.cuts(way, self.texts):
+            return False
+        widths = self.bank.widths(way, self._rows_of_all())
+        return all(widths[text] == width for text, width in self.clue.explained.items())
+
+    def _print(self, way: Recipe) -> tuple[int | tuple[int, ...], ...]:
+        """What a way makes of the texts: their padded lengths and tokens. Ways alike in it are one hypothesis, the first."""
+        widths = self.bank.widths(way, self._rows_of_all())
+        tokens = self.bank.tokens(way, self.texts)
+        return tuple([widths[text] for text in self.texts] + [len(row.ids) for row in tokens])
+
+    @staticmethod
+    def _moves(condition: object, readout: Readout) -> bool:
+        mask, side, rows = (getattr(condition, key) for key in ("mask", "side", "rows"))
+        return rows == "slice" and (mask != "on" or side == "left" or readout.pooling in ("mean_all", "first_position"))
+
+    def _try_all(self, ways: Sequence[Recipe], known: Fit | None) -> Settled:
+        best: Settled | None = None
+        for at, way in enumerate(ways):
+            self.progress(at, len(ways), "batches and padded lengths compared")
+            one = self.held(way)
+            if one is not None and (best is None or (one.explained.sum(), -one.left) > (best.explained.sum(), -best.left)):
+                best = one
+            if best is not None and best.explained.all():
+                break
+        if best is None:
+            nothing = np.zeros(len(self.texts), bool)
+            best = Settled(replace(self.clue.way, readout=self.clue.readout), self.texts, self.rows, nothing, (), float("inf"))
+        return best
+
+    def held(self, way: Recipe) -> Settled | None:
+        """One way on all chosen texts that have a row; None where the model cannot run it."""
+        widths = self.bank.widths(way, self._rows_of_all())
+        there = [at for at, row in enumerate(self.rows) if row is not None and self.given.usable[row]]
+        if not there:
+            return None
+        if not self._together and len(there) > 6 and not self._promising(way, widths, there):
+            return None
+        texts = [self.texts[at] for at in there]
+        rows = self._rows(way, [widths[text] for text in texts], texts)
+        if rows is None:
+            return None
+        wanted = self.given.values[[int(self.rows[at] or 0) for at in there]]
+        relative = self._relative(way, widths, texts, rows)
+        pooled = self.bank.pooled(rows)
+        one = fit(self.clue.readout, pooled, wanted, self.given, relative)
+        fits = one.fits(relative)
+        sure = [at for at, text in enumerate(texts) if text in self.clue.explained]
+        if not fits.all() and sure and not self._together:
+            # where some rows are others', what was done afterwards is read off the sure ones
+            few = fit(
+                self.clue.readout, self.bank.pooled([rows[at] for at in sure]), wanted[sure], self.given, _some(relative, sure)
+            )
+            other = held(few.readout, few.post, pooled.vectors(few.readout), wanted)
+            if other.fits(relative).sum() > fits.sum():
+                one, fits = other, other.fits(relative)
+        explained = np.zeros(len(self.texts), bool)
+        explained[there] = fits
+        return Settled(replace(way, readout=one.readout, post=one.post), self.texts, self.rows, explained, (), one.left)
+
+    def _promising(self, way: Recipe, widths: Sequence[int], there: Sequence[int]) -> bool:
+        """A look at three texts: whether any of them is explained."""
+        few = [there[at] for at in (0, len(there) // 2, len(there) - 1)]
+        texts = [self.texts[at] for at in few]
+        rows = self._rows(way, [widths[text] for text in texts], texts)
+        if rows is None:
+            return False
+        wanted = self.given.values[[int(self.rows[at] or 0) for at in few]]
+        relative = self._relative(way, widths, texts, rows)
+        singles = (
+            fit(self.clue.readout, self.bank.pooled([row]), wanted[at : at + 1], self.given, _some(relative, [at]))
+            for at, row in enumerate(rows)
+        )
+        return any(bool(one.fits(_some(relative, [at])).all()) for at, one in enumerate(singles))
+
+    def _relative(self, way: Recipe, widths: Sequence[int], texts: Sequence[int], rows: Sequence[Row]) -> float | np.ndarray:
+        """How much rounding may move a row, as a share of its largest component; in half precision it is measured."""
+        if way.condition.dtype in ("float32", "float64"):
+            return ROUGH
+        single = self._rows(way, [widths[text] for text in texts], texts, "float32")
+        if single is None:
+            return ROUGH
+        apart = [
+            np.abs(one.values - other.values).max((1, 2)) / np.abs(other.values).max((1, 2))
+            for one, other in zip(rows, single, strict=True)
+        ]
+        return 2.5 * np.array([float(np.nanmax(one)) for one in apart])
+
+    def _rows(
+        self, way: Recipe, widths: Sequence[int], texts: Sequence[int] | None = None, dtype: str | None = None
+    ) -> list[Row] | None:
+        """Rows of texts at these lengths, None where the model cannot run one."""
+        chosen = self.texts if texts is None else texts
+        rows = self.bank.read([Asked(way, text, width) for text, width in zip(chosen, widths, strict=True)], dtype)
+        whole = [row for row in rows if row is not None]
+        return whole if len(whole) == len(rows) else None
+
+    def _truncated(self, best: Settled) -> Settled:
+        """Where only the longer texts are left over: every limit between the longest explained and the shortest left over."""
+        lengths = [len(row.ids) for row in self.bank.tokens(best.recipe, self.texts)]
+        there = [at for at, row in enumerate(self.rows) if row is not None and self.given.usable[row]]
+        over = [lengths[at] for at in there if not best.explained[at]]
+        fine = [lengths[at] for at in there if best.explained[at]]
+        if not over or not fine or max(fine) > min(over):
+            return best
+        limits = list(range(max(fine), min(over)))
+        usual = [limit for limit in limits if limit in LENGTHS]
+        ways = [
+            replace(best.recipe, condition=best.recipe.condition.replace(max_length=limit))
+            for limit in dict.fromkeys([*usual, *limits])
+        ]
+        found = self._try_all([way for way in ways if self.bank.cuts(way, self.texts)], None)
+        return found if found.explained.sum() > best.explained.sum() else best
+
+
+def _some(relative: float | np.ndarray, at: Sequence[int]) -> float | np.ndarray:
+    return relative if isinstance(relative, float) else relative[list(at)]
+
+
+def _alike(direction: Readout, readout: Readout) -> bool:
+    """Whether a direction of the space is that of a readout, whatever their lengths."""
+    pooling = "mean" if readout.pooling == "mean_sqrt_len_tokens" else readout.pooling
+    combine = "mean" if readout.combine == "sum" else readout.combine
+    return (direction.pooling, direction.layers, direction.combine) == (pooling, readout.layers, combine)
