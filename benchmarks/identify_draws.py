@@ -18,7 +18,7 @@ from tests.families import FAMILIES, build
 
 TEXTS = 8
 MINILM = 0.4
-"""Share of the packaged checkpoint."""
+"""Share of the draws that take the packaged checkpoint."""
 PAIRS = 0.06
 """Share of sentence pairs, where a model has segments."""
 MOST = {"minilm": 56}
@@ -28,10 +28,15 @@ DECLARED = {"query": "query: ", "passage": "passage: "}
 
 
 class Models:
-    """The packaged checkpoint and small random ones of every family, each by hand and as bertlens loads it."""
+    """The packaged checkpoint and small random ones of every family, each by hand and as bertlens loads it.
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    Parameters
+    ----------
+    minilm : share of the draws that take the packaged one.
+    """
+
+    def __init__(self, root: Path, minilm: float = MINILM) -> None:
+        self._root, self.minilm = root, minilm
         self._by_hand: dict[tuple[str, int], ByHand] = {}
         self._loaded: dict[tuple[str, int], Checkpoint] = {}
 
@@ -93,7 +98,7 @@ class Drawn:
 
 def draft_of(draw: random.Random, models: Models, given: list[str]) -> tuple[identify_space.Draft, int]:
     """A checkpoint with its seed, texts, and a recipe without deviations."""
-    family = "minilm" if draw.random() < MINILM else draw.choice(FAMILIES)
+    family = "minilm" if draw.random() < models.minilm else draw.choice(FAMILIES)
     seed = 0 if family == "minilm" else draw.randint(0, 1)
     facts, tokenizer = models.loaded(family, seed).architecture, models.by_hand(family, seed).tokenizer
     pairs = facts.segments > 1 and draw.random() < PAIRS

@@ -23,9 +23,8 @@ FAMILIES = ("bert", "distilbert", "mpnet", "roberta")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Models]:
     """Draws are of small models of these families, and not of the packaged one, which takes longer."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(identify_draws, "MINILM", 0.0)
         patch.setattr(identify_draws, "FAMILIES", FAMILIES)
-        yield Models(tmp_path_factory.mktemp("drawn"))
+        yield Models(tmp_path_factory.mktemp("drawn"), minilm=0.0)
 
 
 @pytest.fixture(scope="module")
