@@ -21,7 +21,7 @@ from bertlens.judge.identify.space import Space
 from bertlens.read.bank import Asked as Row
 from bertlens.read.bank import Bank, way_of
 from bertlens.read.post import unit
-from bertlens.read.recipe import Recipe, read_out
+from bertlens.read.recipe import read_out
 from bertlens.run import documents
 from bertlens.run.progress import Progress, silent
 from bertlens.run.texts import as_texts
@@ -72,28 +72,27 @@ def identify(
     space = Space(bank.states, facts.layers, facts.hidden, known.dims, pooler=facts.pooler)
     asked = Asked(checkpoint, whole, known, bank, space, Room.of(checkpoint, lengths, prompts(_declared(checkpoint), prefixes)))
     if space.empty:
-        return answer.nothing_fits(asked, None, [], progress)
+        return answer.nothing_fits(asked, [])
     asked.deadline = asked.started + 0.8 * budget
-    clues: list[Clue] = []
-    clue = _searched(asked, ORDINARY, _probes(known, lengths), clues, progress)
-    settled = _settled(asked, clue, lengths, clues, progress) if clue else None
+    search = _search(asked, _probes(known, lengths), progress)
+    clue = search.run(ORDINARY, (0, 1))
+    if clue is None and (chance := answer.by_chance(asked, search.clues, progress)):
+        return chance
+    clue = clue or search.run(ORDINARY, (2, 3))
+    settled = _settled(asked, clue, lengths, search.clues, progress) if clue else None
     if clue is None or settled is None or not settled.explained.any():
-        return answer.nothing_fits(asked, None, clues, progress)
+        return answer.nothing_fits(asked, search.clues)
     rows = _every_row(asked, settled)
     best = simplest(checkpoint, settled.recipe)
     proven = proof(checkpoint, whole, best, known, rows, progress)
     if proven.explained.mean() < LEAST:
-        return answer.nothing_fits(asked, proven, clues, progress)
+        return answer.nothing_fits(asked, search.clues)
     doubtful = twins(asked.bank, space, known, clue, replace(settled, recipe=best), asked.room, same_order=asked.same_count)
-    return answer.answered(asked, proven, rows, doubtful, clues)
+    return answer.answered(asked, proven, rows, doubtful, search.clues)
 
 
-def _searched(asked: Asked, start: Recipe, probes: Sequence[int], clues: list[Clue], progress: Progress) -> Clue | None:
-    """One search from a recipe on; what it tried is added to the clues."""
-    search = Search(asked.bank, asked.space, asked.given, probes, asked.room, deadline=asked.deadline, progress=progress)
-    found = search.run(start)
-    clues += search.clues
-    return found
+def _search(asked: Asked, probes: Sequence[int], progress: Progress) -> Search:
+    return Search(asked.bank, asked.space, asked.given, probes, asked.room, deadline=asked.deadline, progress=progress)
 
 
 def _settled(asked: Asked, clue: Clue, lengths: Sequence[int], clues: list[Clue], progress: Progress) -> Settled:
@@ -107,7 +106,9 @@ def _settled(asked: Asked, clue: Clue, lengths: Sequence[int], clues: list[Clue]
         if not left or time.monotonic() > asked.deadline:
             break
         probes = sorted(left, key=lengths.__getitem__)[:PROBES]
-        other = _searched(asked, clue.way, probes, clues, progress)
+        search = _search(asked, probes, progress)
+        other = search.run(clue.way, (0, 1, 2))
+        clues += search.clues
         if other is None:
             break
         again = Settle(asked.bank, asked.space, asked.given, other, same=asked.same_count, progress=progress).run()

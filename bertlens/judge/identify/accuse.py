@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bertlens.run.tokens import Tokens
 
 
-def of_vectors(given: Given, texts: int) -> list[Finding]:
+def of_vectors(given: Given) -> list[Finding]:
     """What is wrong with the vectors whatever made them."""
     facts, found = given.facts(), []
     if facts["not_finite"]:
@@ -107,7 +107,7 @@ def accuse(
 ) -> tuple[Finding, ...]:
     """Every fault of a recipe that was found, the most serious first."""
     found = [
-        *of_vectors(given, len(texts)),
+        *of_vectors(given),
         *of_order(rows, words, len(given.values)),
         *of_ways(recipe, checkpoint, tokens, evidence),
         *of_readout(recipe, checkpoint),

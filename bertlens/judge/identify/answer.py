@@ -13,7 +13,7 @@ from bertlens.judge.findings import Finding, most_serious_first, named
 from bertlens.judge.identification import Candidate, Held, Identification
 from bertlens.judge.identify import order
 from bertlens.judge.identify.accuse import accuse, of_vectors
-from bertlens.judge.identify.chance import Dropout, dropped_out
+from bertlens.judge.identify.chance import SEEDS, Dropout, dropped_out
 from bertlens.judge.identify.changes import Room
 from bertlens.judge.identify.doubt import Twin, suggestions
 from bertlens.judge.identify.fit import ROUGH, fit
@@ -113,31 +113,32 @@ def answered(
     )
 
 
-def nothing_fits(asked: Asked, proven: Proof | None, clues: Sequence[Clue], progress: Progress = silent) -> Identification:
-    """No recipe explains the vectors: the nearest one, dropout, or a linear map, as far as the texts can tell."""
+def by_chance(asked: Asked, clues: Sequence[Clue], progress: Progress = silent) -> Identification | None:
+    """Vectors of a model whose dropout was on; None where they are not."""
+    leaders = sorted(clues, key=lambda clue: clue.score)
+    rows = _nearest_rows(asked, leaders[0])
+    dropout = dropped_out(asked.checkpoint, asked.texts, asked.given, leaders[:6], rows, progress)
+    return None if dropout is None else _by_chance(asked, dropout, rows, _candidates(asked, leaders, []))
+
+
+def nothing_fits(asked: Asked, clues: Sequence[Clue]) -> Identification:
+    """No recipe explains the vectors: the nearest one, and whether a linear map would, as far as the texts can tell."""
     if not clues:
         return _no_readout(asked)
     leaders = sorted(clues, key=lambda clue: clue.score)
-    settle = Settle(asked.bank, asked.space, asked.given, leaders[0], same=asked.same_count)
-    rows = _spread(settle, len(asked.texts))
-    dropout = dropped_out(asked.checkpoint, asked.texts, asked.given, leaders[:6], rows, progress)
-    listed = _candidates(asked, leaders, [])
-    if dropout is not None:
-        return _by_chance(asked, dropout, rows, listed)
-    found = _linear(asked, settle)
-    nearest = listed[0] if listed else None
-    cosine = f" (cosine {nearest.cosine:.4f})" if nearest else ""
-    sentence = (
-        f"None: no recipe of {len(clues) * len(asked.space.readouts):,} explains the vectors; the nearest is "
-        f"{nearest.recipe.words if nearest else 'none'}{cosine}, which leaves {number(nearest.max_abs) if nearest else 'all'}; {found['words']}"
-    )
-    severity = "problem" if found["kind"] in ("related", "unrelated", "linear", "rotation") else "caution"
+    rows = _nearest_rows(asked, leaders[0])
+    listed, found = _candidates(asked, leaders, []), _linear(asked, rows)
+    nearest, tried = (listed[0] if listed else None), len(clues) * len(asked.space.readouts)
+    near = "nothing could be compared"
+    if nearest:
+        near = f"the nearest is {nearest.recipe.words}, which leaves {number(nearest.max_abs)} (cosine {nearest.cosine:.4f})"
+    severity = "caution" if found["kind"] == "too few texts" else "problem"
     title = f"Another computation made these vectors: {found['words']}"
     finding = named("checkpoint-drift", severity, {"kind": found["kind"], "left": found.get("left")}, ("the vectors",), title)
     return _identification(
         asked,
         verdict="none",
-        sentence=sentence,
+        sentence=f"None: no recipe of {tried:,} explains the vectors; {near}; {found['words']}",
         best=nearest,
         alternatives=tuple(listed[1:]),
         order="same",
@@ -146,8 +147,8 @@ def nothing_fits(asked: Asked, proven: Proof | None, clues: Sequence[Clue], prog
         rows=(),
         undetermined=(),
         suggestions=(),
-        findings=most_serious_first([finding, *of_vectors(asked.given, len(asked.texts))]),
-        tried=len(clues) * len(asked.space.readouts),
+        findings=most_serious_first([finding, *of_vectors(asked.given)]),
+        tried=tried,
         linear=found,
     )
 
@@ -160,7 +161,7 @@ def _by_chance(asked: Asked, dropout: Dropout, rows: tuple[int | None, ...], lis
     said = f"seed {dropout.seed} gives these very vectors" if exact else "no run can be matched, since each draws anew"
     sentence = (
         f"{'Found' if exact else 'Ambiguous'}: dropout was on ({dropout.recipe.words}): the rows lie {dropout.ratio:.2f} times as far from the "
-        f"middle of {len_of_runs()} runs with dropout as a run does, and {said}"
+        f"middle of {len(SEEDS)} runs with dropout as a run does, and {said}"
     )
     tokens = asked.bank.tokens(dropout.recipe, range(len(asked.texts)))
     words = order.in_words(rows, asked.texts, [len(row.ids) for row in tokens], len(asked.given.values))
@@ -182,13 +183,6 @@ def _by_chance(asked: Asked, dropout: Dropout, rows: tuple[int | None, ...], lis
         findings=accuse(dropout.recipe, asked.checkpoint, asked.given, asked.texts, tokens, rows, words, evidence),
         tried=len(listed),
     )
-
-
-def len_of_runs() -> int:
-    """How many runs with dropout are made."""
-    from bertlens.judge.identify.chance import SEEDS
-
-    return len(SEEDS)
 
 
 def _no_readout(asked: Asked) -> Identification:
@@ -299,19 +293,19 @@ def _candidate(asked: Asked, clue: Clue) -> Candidate | None:
     )
 
 
-def _spread(settle: Settle, count: int) -> tuple[int | None, ...]:
-    rows: list[int | None] = [None] * count
+def _nearest_rows(asked: Asked, clue: Clue) -> tuple[int | None, ...]:
+    """The row that each text comes nearest to, of those that are looked at."""
+    settle = Settle(asked.bank, asked.space, asked.given, clue, same=asked.same_count)
+    rows: list[int | None] = [None] * len(asked.texts)
     for text, row in zip(settle.texts, settle.rows, strict=True):
         rows[text] = row
     return tuple(rows)
 
 
-def _linear(asked: Asked, settle: Settle) -> dict[str, Any]:
+def _linear(asked: Asked, nearest: Sequence[int | None]) -> dict[str, Any]:
     """Every pooling of every layer, run as a careful person does, against the rows."""
     way = way_of("batch=alone")
-    pairs = [
-        (text, row) for text, row in zip(settle.texts, settle.rows, strict=True) if row is not None and asked.given.usable[row]
-    ]
+    pairs = [(text, row) for text, row in enumerate(nearest) if row is not None and asked.given.usable[row]]
     if asked.same_count:
         pairs = [(text, text) for text in range(min(len(asked.texts), 2000)) if asked.given.usable[text]]
     widths = asked.bank.widths(way)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bertlens.errors import BertlensError
+from bertlens.judge.identify.doubt import simplest
 from bertlens.judge.identify.given import Given
 from bertlens.judge.identify.search import Clue
 from bertlens.read.post import unit
@@ -72,10 +73,13 @@ def dropped_out(
         return None
     wanted = unit(given.values[[int(rows[text] or 0) for text in there]])
     best: Dropout | None = None
-    for way in list({_without_readout(clue.way): None for clue in clues})[:3]:
-        readouts = list(dict.fromkeys(clue.readout for clue in clues if _without_readout(clue.way) == way))
+    ways = [simplest(checkpoint, clue.way) for clue in clues[:4]]
+    for way in list(dict.fromkeys(ways))[:3]:
+        readouts = list(dict.fromkeys(clue.readout for clue, plain in zip(clues, ways, strict=False) if plain == way))
         readouts = list(dict.fromkeys([*readouts, *(Readout(pooling) for pooling in ("mean", "cls", "max", "weightedmean"))]))
         found = _one(checkpoint, tuple(texts[text] for text in there), way, readouts, wanted, progress)
+        if found is not None and given.unit:
+            found = replace(found, recipe=replace(found.recipe, readout=replace(found.recipe.readout, l2=True)))
         if found is not None and (best is None or abs(np.log(found.ratio)) < abs(np.log(best.ratio))):
             best = found
     return best
@@ -130,7 +134,3 @@ def _common(moves: np.ndarray) -> float:
     units = unit(moves)
     cosines = units @ units.T
     return float(cosines[~np.eye(len(units), dtype=bool)].mean())
-
-
-def _without_readout(way: Recipe) -> Recipe:
-    return replace(way, readout=Readout())

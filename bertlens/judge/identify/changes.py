@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from bertlens.read.readout import Readout
 from bertlens.read.recipe import Recipe
+from bertlens.run.condition import Condition
 
 if TYPE_CHECKING:
     from bertlens.run.checkpoint import Checkpoint
@@ -98,6 +100,12 @@ def padded(way: Recipe) -> bool:
     return way.condition.batch != "alone" or way.condition.padding != "longest"
 
 
+def moves(condition: Condition, readout: Readout) -> bool:
+    """Whether a vector may depend on the length to which its row is padded."""
+    reads_padding = readout.pooling in ("mean_all", "first_position")
+    return condition.rows == "slice" and (condition.mask != "on" or condition.side == "left" or reads_padding)
+
+
 def changes(way: Recipe, room: Room) -> Iterator[Recipe]:
     """Recipes one step away, the commonest first; without truncation, number format and attention."""
 
@@ -105,9 +113,8 @@ def changes(way: Recipe, room: Room) -> Iterator[Recipe]:
         return replace(way, condition=way.condition.replace(**keys))
 
     condition, there = way.condition, padded(way)
-    structures: list[dict[str, str | int]] = (
-        [{}] if there else [{"batch": "whole"}, *({"batch": "whole", "padding": far} for far in room.far[:1])]
-    )
+    structures: list[dict[str, str | int]] = [{}] if there else [{"batch": "whole"}]
+    structures += [] if there else [{"batch": "whole", "padding": far} for far in room.far[:1]]
     for value in ("off", "inverted", *(("swapped",) if room.segments > 1 else ())):
         if condition.mask != value:
             yield from (put(mask=value, **structure) for structure in structures)

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bertlens.judge.identify.changes import Room, changes
+from bertlens.judge.identify.changes import Room, changes, moves
 from bertlens.judge.identify.given import Given
 from bertlens.judge.identify.proof import differ
 from bertlens.judge.identify.search import Clue
-from bertlens.judge.identify.settle import Settle, Settled
+from bertlens.judge.identify.settle import Settle, Settled, alike
 from bertlens.judge.identify.space import Space
 from bertlens.read.bank import Bank
-from bertlens.read.readout import POOLINGS, Readout
+from bertlens.read.readout import POOLINGS
 from bertlens.read.recipe import Recipe
+from bertlens.run.condition import COUNTS, DEFAULT
 
 if TYPE_CHECKING:
     from bertlens.run.checkpoint import Checkpoint
@@ -59,11 +60,10 @@ class Twin:
 def simplest(checkpoint: Checkpoint, recipe: Recipe) -> Recipe:
     """The recipe without what changes nothing on any text: every key put back to its default as long as the vectors stay."""
     short = _fitting(recipe)
-    for key in ("positions", "side", "batch", "padding", "segments", "attention", "mask", "specials"):
-        default = {"batch": "whole", "padding": "longest", "attention": "sdpa"}.get(key) or (
-            "tokenizer" if key == "segments" else "default" if key == "positions" else "right" if key == "side" else "on"
-        )
-        if getattr(recipe.condition, key) == default:
+    for key in ("side", "positions", "batch", "padding", "segments", "attention", "mask", "specials"):
+        default = getattr(DEFAULT, key)
+        # three texts cannot tell a batch of three from all
+        if getattr(recipe.condition, key) == default or (key in COUNTS and moves(recipe.condition, recipe.readout)):
             continue
         plainer = replace(recipe, condition=recipe.condition.replace(**{key: default}))
         if (differ(checkpoint, short, recipe, plainer) <= SAME).all():
@@ -85,12 +85,14 @@ def twins(bank: Bank, space: Space, given: Given, clue: Clue, best: Settled, roo
     found, checkpoint = [], bank.checkpoint
     short = _fitting(best.recipe)
     for recipe in _neighbours(best.recipe, room):
-        direction = next((one for one in space.readouts if _same_direction(one, recipe.readout)), None)
+        direction = next((one for one in space.readouts if alike(one, recipe.readout)), None)
         if direction is None:
             continue
-        settle = Settle(bank, space, given, replace(clue, way=recipe, readout=direction), same=same_order)
-        settle.rows = best.rows
-        other = settle.held(replace(recipe, arrival=best.recipe.arrival))
+        settle = Settle(bank, space, given, replace(clue, way=recipe, readout=direction), same=same_order, known=best)
+        together = given.centred == "texts" or given.int8 == "columns"
+        if not together and settle.refuted(recipe):
+            continue
+        other = settle.held(recipe)
         if other is None or not other.explained[best.explained].all():
             continue
         apart = differ(checkpoint, short, best.recipe, other.recipe)
@@ -123,12 +125,6 @@ def _neighbours(recipe: Recipe, room: Room) -> Iterator[Recipe]:
     for pooling in POOLINGS:
         if pooling not in (recipe.readout.pooling, "pooler") and recipe.readout.pooling != "pooler":
             yield replace(recipe, readout=replace(recipe.readout, pooling=pooling))
-
-
-def _same_direction(direction: Readout, readout: Readout) -> bool:
-    from bertlens.judge.identify.settle import _alike
-
-    return _alike(direction, readout)
 
 
 def _fitting(recipe: Recipe) -> tuple[str, ...]:

@@ -58,14 +58,15 @@ def fit(direction: Readout, pooled: Pooled, rows: np.ndarray, given: Given, rela
 
     The simplest one that explains all rows; where none does, the one that leaves least.
     """
-    best: Fit | None = None
-    for readout, post in _options(direction, pooled, given):
-        for one in _scaled(readout, post, pooled.vectors(readout), rows, relative):
+    plain = [held(readout, post, pooled.vectors(readout), rows) for readout, post in _options(direction, pooled, given)]
+    if (first := next((one for one in plain if one.fits(relative).all()), None)) is not None:
+        return first
+    best = min(plain, key=lambda one: one.left)
+    for unscaled in plain:
+        for one in _scaled(unscaled, pooled.vectors(unscaled.readout), rows, relative):
             if one.fits(relative).all():
                 return one
-            if best is None or one.left < best.left:
-                best = one
-    assert best is not None
+            best = min(best, one, key=lambda one: one.left)
     return best
 
 
@@ -109,14 +110,12 @@ def _options(direction: Readout, pooled: Pooled, given: Given) -> Iterator[tuple
                 yield replace(readout, l2=l2), post
 
 
-def _scaled(readout: Readout, post: Post, vectors: np.ndarray, rows: np.ndarray, relative: float | np.ndarray) -> Iterator[Fit]:
-    """As it is, then with the factor that fits best."""
-    one = held(readout, post, vectors, rows)
-    yield one
-    if post.sign == "only" or post.int8 in ("rows", "columns"):
+def _scaled(one: Fit, vectors: np.ndarray, rows: np.ndarray, relative: float | np.ndarray) -> Iterator[Fit]:
+    """The same with the factors that fit best."""
+    if one.post.sign == "only" or one.post.int8 in ("rows", "columns"):
         return
-    for factor in _factors(one, post, rows, relative):
-        yield held(readout, replace(post, scale=factor), vectors, rows)
+    for factor in _factors(one, one.post, rows, relative):
+        yield held(one.readout, replace(one.post, scale=factor), vectors, rows)
 
 
 def _factors(one: Fit, post: Post, rows: np.ndarray, relative: float | np.ndarray) -> list[float]:

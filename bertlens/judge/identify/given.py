@@ -1,4 +1,4 @@
-"""Given: what vectors betray by themselves: how they were stored, whether they were normalised or centred, rows without a vector."""
+"""Given: what vectors betray by themselves: how they were stored, normalised, centred, and rows without a vector."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def linear(readouts: Mapping[str, np.ndarray], wanted: np.ndarray) -> dict[str, 
             "words": f"{texts} texts cannot tell a linear map from any other vectors",
         }
     grams = {name: _gap(vectors, wanted) for name, vectors in known.items()}
-    name, (gap, alike) = min(grams.items(), key=lambda pair: pair[1][0])
+    name, (gap, _) = min(grams.items(), key=lambda pair: pair[1][0])
     if gap < EXACT:
         words = (
             f"the vectors lie to each other as those of {name} do (their dot products without the mean agree to {gap:.1e}): "

@@ -13,7 +13,7 @@ from itertools import islice
 
 import numpy as np
 
-from bertlens.judge.identify.changes import LENGTHS, Room, changes, padded, truncations
+from bertlens.judge.identify.changes import LENGTHS, Room, changes, moves, padded, truncations
 from bertlens.judge.identify.fit import Fit, fit
 from bertlens.judge.identify.given import Given
 from bertlens.judge.identify.match import Match, match, transform_of
@@ -25,9 +25,6 @@ from bertlens.run.progress import Progress, silent
 
 BEAM = 8
 """Recipes of each round from which the next one goes on."""
-
-ROUNDS = 3
-"""Changes that are made together."""
 
 AT_ONCE = 12
 """Recipes that are run before the best of them is looked at."""
@@ -87,19 +84,21 @@ class Search:
             else {"float16": 5e-4, "bfloat16": 4e-3}.get(given.store, 0.0)
         )
 
-    def run(self, start: Recipe) -> Clue | None:
-        """The first clue that explains a row; None where time or recipes have run out."""
-        frontier = [start]
-        if found := self._round([start], 0):
-            return found
-        for depth in range(1, ROUNDS + 1):
-            if found := self._round(self._next(frontier), depth):
+    def run(self, start: Recipe, depths: Sequence[int]) -> Clue | None:
+        """The first clue that explains a row; None where time or recipes have run out.
+
+        Parameters
+        ----------
+        depths : how many changes are made together, 0 for the start alone; a later call goes on where an earlier one ended.
+        """
+        for depth in depths:
+            ways = self._next([clue.way for clue in self._leaders(BEAM)]) if depth else iter([start])
+            if found := self._round(ways, depth):
                 return found
-            if found := self._refine():
+            if depth and (found := self._refine()):
                 return found
             if time.monotonic() > self.deadline:
                 return None
-            frontier = [clue.way for clue in self._leaders(BEAM)]
         return None
 
     def _next(self, frontier: Sequence[Recipe]) -> Iterator[Recipe]:
@@ -197,19 +196,13 @@ class Search:
         for clue in self._leaders(3):
             if clue.score < np.log(CLOSE) and (found := self._narrow(clue)):
                 return found
-        moving = [clue for clue in self._leaders(4 * BEAM) if padded(clue.way) and self._moves(clue)]
+        moving = [clue for clue in self._leaders(4 * BEAM) if padded(clue.way) and moves(clue.way.condition, clue.readout)]
         for clue in moving[:3]:
             if found := self._scan(clue):
                 return found
             if time.monotonic() > self.deadline:
                 return None
         return None
-
-    @staticmethod
-    def _moves(clue: Clue) -> bool:
-        """Whether the padded length counts."""
-        condition = clue.way.condition
-        return condition.mask != "on" or condition.side == "left" or clue.readout.pooling == "mean_all"
 
     def _narrow(self, clue: Clue) -> Clue | None:
         """The same in half precision: explained where the rows lie as far from float32 as half precision does."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bertlens.judge.identify.changes import LENGTHS
+from bertlens.judge.identify.changes import LENGTHS, moves
 from bertlens.judge.identify.fit import ROUGH, Fit, fit, held
 from bertlens.judge.identify.given import Given
 from bertlens.judge.identify.match import assigned, transform_of
@@ -49,14 +49,24 @@ class Settled:
 
 
 class Settle:
-    """Settles a clue on the other texts."""
+    """Settles a clue on the other texts; what is `known` of their rows is not looked for again."""
 
-    def __init__(self, bank: Bank, space: Space, given: Given, clue: Clue, *, same: bool, progress: Progress = silent) -> None:
+    def __init__(
+        self,
+        bank: Bank,
+        space: Space,
+        given: Given,
+        clue: Clue,
+        *,
+        same: bool,
+        known: Settled | None = None,
+        progress: Progress = silent,
+    ) -> None:
         self.bank, self.space, self.given, self.clue = bank, space, given, clue
         self.progress, self._same = progress, same
         self._together = given.centred == "texts" or given.int8 == "columns"
-        self.texts = self._chosen()
-        self.rows = self._assign(clue.way, clue.readout)
+        self.texts = self._chosen() if known is None else known.texts
+        self.rows = self._assign(clue.way, clue.readout) if known is None else known.rows
 
     def run(self) -> Settled:
         """The recipe that explains most rows."""
@@ -86,7 +96,7 @@ class Settle:
         lengths = [len(row.ids) for row in self.bank.tokens(way, self.texts)]
         known = self.bank.widths(way, self._rows_of_all())
         rows = self._rows(way, [max(length, known[text]) for length, text in zip(lengths, self.texts, strict=True)])
-        direction = next((at for at, one in enumerate(self.space.readouts) if _alike(one, readout)), None)
+        direction = next((at for at, one in enumerate(self.space.readouts) if alike(one, readout)), None)
         if rows is None or direction is None:
             return tuple(text if text < len(self.given.values) else None for text in self.texts)
         vectors = np.stack([self.space.directions(row)[direction] for row in rows])[:, None]
@@ -113,7 +123,7 @@ class Settle:
 
     def _hypotheses(self, way: Recipe) -> list[Recipe]:
         """Ways to fill batches and to pad, the commonest first; only those in which the explained rows have their length."""
-        if not self._moves(way.condition, self.clue.readout):
+        if not moves(way.condition, self.clue.readout):
             plain = way.condition.replace(batch="whole", padding="longest", side="right", positions="default")
             keep = way.condition.mask != "on" or way.condition.side == "left"
             return [replace(way, condition=way.condition.replace(batch="whole", padding="longest") if keep else plain)]
@@ -148,11 +158,6 @@ class Settle:
         widths = self.bank.widths(way, self._rows_of_all())
         tokens = self.bank.tokens(way, self.texts)
         return tuple([widths[text] for text in self.texts] + [len(row.ids) for row in tokens])
-
-    @staticmethod
-    def _moves(condition: object, readout: Readout) -> bool:
-        mask, side, rows = (getattr(condition, key) for key in ("mask", "side", "rows"))
-        return rows == "slice" and (mask != "on" or side == "left" or readout.pooling in ("mean_all", "first_position"))
 
     def _try_all(self, ways: Sequence[Recipe], known: Fit | None) -> Settled:
         best: Settled | None = None
@@ -196,11 +201,22 @@ class Settle:
                 one, fits = other, other.fits(relative)
         explained = np.zeros(len(self.texts), bool)
         explained[there] = fits
-        return Settled(replace(way, readout=one.readout, post=one.post), self.texts, self.rows, explained, (), one.left)
+        # vectors of a model in half precision need no storing to have as few digits
+        post = replace(one.post, store="") if one.post.store == way.condition.dtype else one.post
+        return Settled(replace(way, readout=one.readout, post=post), self.texts, self.rows, explained, (), one.left)
+
+    def refuted(self, way: Recipe) -> bool:
+        """Whether the shortest text or the longest one is not explained, whatever is done to its vector afterwards."""
+        if not self.bank.cuts(way, self.texts):
+            return True
+        widths = self.bank.widths(way, self._rows_of_all())
+        there = [at for at, row in enumerate(self.rows) if row is not None and self.given.usable[row]]
+        there.sort(key=lambda at: len(self.bank.tokens(way, [self.texts[at]])[0].ids))
+        return not all(self._promising(way, widths, [at]) for at in dict.fromkeys((there[0], there[-1])))
 
     def _promising(self, way: Recipe, widths: Sequence[int], there: Sequence[int]) -> bool:
-        """A look at three texts: whether any of them is explained."""
-        few = [there[at] for at in (0, len(there) // 2, len(there) - 1)]
+        """A look at up to three texts: whether any of them is explained."""
+        few = list(dict.fromkeys(there[at] for at in (0, len(there) // 2, len(there) - 1)))
         texts = [self.texts[at] for at in few]
         rows = self._rows(way, [widths[text] for text in texts], texts)
         if rows is None:
@@ -257,7 +273,7 @@ def _some(relative: float | np.ndarray, at: Sequence[int]) -> float | np.ndarray
     return relative if isinstance(relative, float) else relative[list(at)]
 
 
-def _alike(direction: Readout, readout: Readout) -> bool:
+def alike(direction: Readout, readout: Readout) -> bool:
     """Whether a direction of the space is that of a readout, whatever their lengths."""
     pooling = "mean" if readout.pooling == "mean_sqrt_len_tokens" else readout.pooling
     combine = "mean" if readout.combine == "sum" else readout.combine
