@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from benchmarks import identify_space, recipes
 from benchmarks.identify_texts import drawn
@@ -113,7 +114,8 @@ def of_recipe(seed: int, index: int, models: Models, given: list[str]) -> Drawn:
     for attempt in range(50):
         draw = random.Random(f"{seed}-{index}-{attempt}")
         draft, model_seed = draft_of(draw, models, given)
-        dropout = any("dropout" in key and value for key, value in _rates(models, draft.family, model_seed).items())
+        modules = models.loaded(draft.family, model_seed).model.modules()
+        dropout = any(isinstance(module, torch.nn.Dropout) and module.p > 0 for module in modules)
         count = draw.choices([0, 1, 2, 3], [0.1, 0.3, 0.3, 0.3])[0]
         deviations = identify_space.deviate(draft, count, dropout=dropout)
         try:
@@ -123,11 +125,6 @@ def of_recipe(seed: int, index: int, models: Models, given: list[str]) -> Drawn:
         if np.isfinite(found.raw).all() and np.isfinite(np.asarray(found.vectors, np.float32)).all():
             return found
     raise AssertionError(f"draw {index} of seed {seed} found nothing that runs")
-
-
-def _rates(models: Models, family: str, seed: int) -> dict[str, float]:
-    config = models.loaded(family, seed).model.config.to_dict()
-    return {key: value for key, value in config.items() if "dropout" in key and isinstance(value, float)}
 
 
 def made(draft: identify_space.Draft, model_seed: int, deviations: tuple[str, ...], models: Models) -> Drawn:

@@ -140,14 +140,20 @@ def format_named(drawn: Drawn, recipe: Recipe) -> bool:
     if ours != named and (delivered or not (ours in full and named in full)) and not _hidden(drawn, ours, named):
         return False
     ready = recipes.before_storing(drawn.raw, drawn.recipe.post)
-    kinds = [(post.store, post.int8, post.codes, float(f"{post.step:.4g}")) for post in (drawn.recipe.post, recipe.post)]
-    if kinds[0] == kinds[1]:
+    if _storage(drawn.recipe.post) == _storage(recipe.post):
         return True
     least = 0.0 if delivered else IDLE * np.abs(ready).max()
     idle = bool(np.abs(_wide(recipes.stored(ready, drawn.recipe.post)) - ready).max() <= least)
     given = _wide(drawn.vectors)
     again = _wide(recipes.stored(given, replace(recipe.post, scale=1.0))) if recipe.post.store else given
     return idle and bool(np.abs(again - given).max() <= IDLE * np.abs(given).max())
+
+
+def _storage(post: Post) -> tuple[str, ...]:
+    """What tells one storage from another."""
+    if post.store != "int8":
+        return (post.store,)
+    return (post.store, post.int8, f"{post.codes}" if post.int8 == "rows" else f"{post.step:.4g}" if not post.int8 else "")
 
 
 def _hidden(drawn: Drawn, ours: str, named: str) -> bool:
