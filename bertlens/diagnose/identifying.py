@@ -14,8 +14,8 @@ from bertlens.judge.identify.changes import Room, prompts
 from bertlens.judge.identify.doubt import simplest, twins
 from bertlens.judge.identify.given import Given, given
 from bertlens.judge.identify.match import assigned
-from bertlens.judge.identify.proof import proof
-from bertlens.judge.identify.search import Clue, Search
+from bertlens.judge.identify.proof import Proof, proof
+from bertlens.judge.identify.search import NARROW, Clue, Search
 from bertlens.judge.identify.settle import Settle, Settled
 from bertlens.judge.identify.space import Space
 from bertlens.read.bank import Asked as Row
@@ -55,7 +55,7 @@ def identify(
 
     Parameters
     ----------
-    vectors : (rows, dims) of any number format, or what `read_vectors` gives; a row per text, in any order, some may be missing.
+    vectors : (rows, dims) of any number format, or what `read_vectors` gives; one row per text in any order, some may miss.
     prefixes : texts that may stand before each text, besides those that the checkpoint declares and those of published models.
     budget : seconds for the search; what follows (all texts under the recipe that was found) takes what it takes.
 
@@ -85,6 +85,8 @@ def identify(
     rows = _every_row(asked, settled)
     best = simplest(checkpoint, settled.recipe)
     proven = proof(checkpoint, whole, best, known, rows, progress)
+    if not proven.explained.all():
+        proven = _in_half(asked, proven, clue, replace(settled, recipe=best), progress)
     if proven.explained.mean() < LEAST:
         return answer.nothing_fits(asked, search.clues)
     doubtful = twins(asked.bank, space, known, clue, replace(settled, recipe=best), asked.room, same_order=asked.same_count)
@@ -116,6 +118,22 @@ def _settled(asked: Asked, clue: Clue, lengths: Sequence[int], clues: list[Clue]
             break
         best, clue = again, other
     return best
+
+
+def _in_half(asked: Asked, proven: Proof, clue: Clue, settled: Settled, progress: Progress) -> Proof:
+    """The same recipe run in half precision, where that explains more: coarse storage hides it from the search."""
+    if proven.recipe.condition.dtype != "float32":
+        return proven
+    for dtype in NARROW:
+        way = replace(settled.recipe, condition=settled.recipe.condition.replace(dtype=dtype))
+        settle = Settle(asked.bank, asked.space, asked.given, clue, same=asked.same_count, known=settled)
+        if (half := settle.held(way)) is None:
+            continue
+        rows = _every_row(asked, half)
+        other = proof(asked.checkpoint, asked.texts, half.recipe, asked.given, rows, progress)
+        if other.explained.sum() > proven.explained.sum():
+            return other
+    return proven
 
 
 def _probes(known: Given, lengths: Sequence[int]) -> list[int]:

@@ -85,7 +85,7 @@ class Post:
         if self.store != "int8":
             return np.round(values, int(self.store)) if self.store else values
         if self.int8 == "columns":
-            return np.trunc(values)
+            return np.asarray(np.trunc(values))
         step = 1.0 if self.int8 and self.codes else _steps(values) if self.int8 else self.step
         return np.asarray(np.clip(np.round(values / step), -128, 127) * step)
 

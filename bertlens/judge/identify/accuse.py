@@ -59,7 +59,8 @@ def of_ways(recipe: Recipe, checkpoint: Checkpoint, tokens: Sequence[Tokens], ev
         found.append(named("half-precision", "note", {"dtype": condition.dtype, **evidence}, (), title))
     cut = [row.cut for row in tokens if row.cut]
     if cut:
-        title = f"{len(cut)} of {len(tokens)} texts were truncated, to {max(len(row.ids) for row in tokens)} tokens: {sum(cut):,} tokens are not in the vectors"
+        kept = max(len(row.ids) for row in tokens)
+        title = f"{len(cut)} of {len(tokens)} texts were truncated to {kept} tokens: {sum(cut):,} tokens are not in the vectors"
         severity = "note" if condition.max_length == "model" else "caution"
         found.append(named("silent-truncation", severity, {"texts": len(cut), "tokens": sum(cut)}, (), title))
     if recipe.prefix:
@@ -87,7 +88,7 @@ def of_readout(recipe: Recipe, checkpoint: Checkpoint) -> list[Finding]:
         title = f"The vectors were {words}: digits that are gone do not come back"
         found.append(named("storage-precision", "note", {"store": post.store}, (), title))
     if post.dims is not None and not post.again:
-        title = f"Only the first {post.dims} components were kept, without dividing by the length again: lengths differ from text to text"
+        title = f"Only the first {post.dims} components were kept and not divided by the length again: lengths differ by text"
         found.append(named("normalised-vs-raw", "caution", {"dims": post.dims}, (str(recipe.readout),), title))
     if post.scale != 1.0 and post.store != "int8":
         title = f"Every component is {post.scale:.6g} times what the model gives: cosines stay, dot products do not"

@@ -160,8 +160,8 @@ def _by_chance(asked: Asked, dropout: Dropout, rows: tuple[int | None, ...], lis
     best = Candidate(dropout.recipe, 0.0 if exact else nearest, dropout.cosine, dropout.spread, exact, len(rows))
     said = f"seed {dropout.seed} gives these very vectors" if exact else "no run can be matched, since each draws anew"
     sentence = (
-        f"{'Found' if exact else 'Ambiguous'}: dropout was on ({dropout.recipe.words}): the rows lie {dropout.ratio:.2f} times as far from the "
-        f"middle of {len(SEEDS)} runs with dropout as a run does, and {said}"
+        f"{'Found' if exact else 'Ambiguous'}: dropout was on ({dropout.recipe.words}): the rows lie {dropout.ratio:.2f} times as far "
+        f"from the middle of {len(SEEDS)} runs with dropout as a run does, and {said}"
     )
     tokens = asked.bank.tokens(dropout.recipe, range(len(asked.texts)))
     words = order.in_words(rows, asked.texts, [len(row.ids) for row in tokens], len(asked.given.values))
@@ -190,8 +190,8 @@ def _no_readout(asked: Asked) -> Identification:
     dims, facts = asked.given.dims, asked.checkpoint.architecture
     known = f"; {dims} is the size of {SIZES[dims]}" if dims in SIZES else ""
     sentence = (
-        f"None: the vectors have {dims:,} components, and no readout of {asked.checkpoint.name} gives so many: one state has {facts.hidden}, "
-        f"all {facts.layers + 1} joined have {facts.hidden * (facts.layers + 1):,}{known}"
+        f"None: the vectors have {dims:,} components, and no readout of {asked.checkpoint.name} gives so many: "
+        f"one state has {facts.hidden}, all {facts.layers + 1} joined have {facts.hidden * (facts.layers + 1):,}{known}"
     )
     finding = named(
         "checkpoint-drift", "problem", {"dims": dims, "hidden": facts.hidden}, ("the vectors",), sentence.removeprefix("None: ")
@@ -361,6 +361,7 @@ def _said(
         return f"Found: {best.recipe.words} makes {all_rows}: {gap}{next_one}"
     if rivals:
         more = f" and {len(rivals) - 1} more" if len(rivals) > 1 else ""
-        return f"Ambiguous: {best.recipe.words} explains {explained} of {rows} rows ({gap}), but on these texts so does {rivals[0].recipe.words}{more}"
+        does = f"{best.recipe.words} explains {explained} of {rows} rows ({gap})"
+        return f"Ambiguous: {does}, but on these texts so does {rivals[0].recipe.words}{more}"
     why = "too few numbers to be sure" if explained == rows else f"{rows - explained} rows are left unexplained"
     return f"Ambiguous: {best.recipe.words} explains {explained} of {rows} rows ({gap}), and {why}"

@@ -47,7 +47,9 @@ def linear(readouts: Mapping[str, np.ndarray], wanted: np.ndarray) -> dict[str, 
     unknowns = known[name].shape[1] + 1
     kept = max(8, texts // 5)
     if texts - kept < unknowns + 8:
-        words = f"a linear map from {name} has {unknowns} unknowns per component, and {texts} texts cannot tell whether there is one"
+        words = (
+            f"a linear map from {name} has {unknowns} unknowns per component: {texts} texts cannot tell whether there is one"
+        )
         return {"kind": "too few texts", "readout": name, "texts": texts, "unknowns": unknowns, "words": words}
     left = _left(known[name], wanted, kept)
     fitted = f"fitted on {texts - kept} texts and tried on {kept} others, it leaves {left:.2g} of their spread"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bertlens.run.checkpoint import Checkpoint
 
 WITHIN = {"float64": 16.0, "float32": 16.0, "float16": 2.0, "bfloat16": 2.0}
-"""How many times its own distance from float64 a run may lie from the same run elsewhere: other kernels sum in another order."""
+"""How many times its own distance from float64 a run may lie from the same run elsewhere, where sums have another order."""
 
 LEAST = {"float64": 2.0**-48, "float32": 2.0**-20, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 """Rounding that is always allowed, as a share of the largest component."""
@@ -133,7 +133,9 @@ def differ(checkpoint: Checkpoint, texts: Texts, one: Recipe, other: Recipe) -> 
     for recipe in (one, other):
         condition: Condition = recipe.condition
         plain = replace(
-            recipe, post=replace(recipe.post, store="", centred="", int8=""), condition=condition.replace(dtype="float32")
+            recipe,
+            post=replace(recipe.post, store="", centred="", int8="", scale=1.0),
+            condition=condition.replace(dtype="float32"),
         )
         try:
             sides.append(plain.post.apply(read_out(checkpoint, texts, plain, dtype="float64")))

@@ -163,7 +163,7 @@ class Settle:
         best: Settled | None = None
         for at, way in enumerate(ways):
             self.progress(at, len(ways), "batches and padded lengths compared")
-            one = self.held(way)
+            one = self._held_anywhere(way)
             if one is not None and (best is None or (one.explained.sum(), -one.left) > (best.explained.sum(), -best.left)):
                 best = one
             if best is not None and best.explained.all():
@@ -172,6 +172,23 @@ class Settle:
             nothing = np.zeros(len(self.texts), bool)
             best = Settled(replace(self.clue.way, readout=self.clue.readout), self.texts, self.rows, nothing, (), float("inf"))
         return best
+
+    def _held_anywhere(self, way: Recipe) -> Settled | None:
+        """One way; where rows are elsewhere, which of them holds a text is known only with the right vectors."""
+        one = self.held(way)
+        if not self._moved or (one is not None and one.explained.all()):
+            return one
+        known, self.rows = self.rows, self._assign(way, self.clue.readout)
+        other = self.held(way) if self.rows != known else None
+        if other is None or (one is not None and other.explained.sum() <= one.explained.sum()):
+            self.rows = known
+            return one
+        return other
+
+    @property
+    def _moved(self) -> bool:
+        """Whether some row is not in the place of its text."""
+        return any(row is not None and row != text for text, row in zip(self.texts, self.rows, strict=True))
 
     def held(self, way: Recipe) -> Settled | None:
         """One way on all chosen texts that have a row; None where the model cannot run it."""
@@ -240,7 +257,7 @@ class Settle:
             np.abs(one.values - other.values).max((1, 2)) / np.abs(other.values).max((1, 2))
             for one, other in zip(rows, single, strict=True)
         ]
-        return 2.5 * np.array([float(np.nanmax(one)) for one in apart])
+        return 2.5 * np.array([float(np.nan_to_num(one).max()) for one in apart])
 
     def _rows(
         self, way: Recipe, widths: Sequence[int], texts: Sequence[int] | None = None, dtype: str | None = None

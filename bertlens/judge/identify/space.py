@@ -73,7 +73,7 @@ class Space:
 
 
 def collinear(readout: Readout) -> list[Readout]:
-    """Readouts that point in the same direction and differ in length: the mean and the sum of layers, the two means over tokens."""
+    """Readouts that point in one direction and differ in length: mean and sum of layers, the two means over tokens."""
     poolings = ("mean", "mean_sqrt_len_tokens") if readout.pooling == "mean" else (readout.pooling,)
     combines = ("mean", "sum") if readout.combine == "mean" else (readout.combine,)
     return [Readout(pooling, readout.layers, combine) for combine in combines for pooling in poolings]
