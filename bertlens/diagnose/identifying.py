@@ -35,6 +35,9 @@ PROBES = 2
 MOST_TOGETHER = 64
 """Texts that are run together where vectors were centred or scaled over all of them."""
 
+MOST_CLUES = 24
+"""Clues that are settled on all texts before the search is given up."""
+
 LEAST = 0.5
 """Share of the rows that a recipe must explain to be named."""
 
@@ -75,13 +78,13 @@ def identify(
         return answer.nothing_fits(asked, [])
     asked.deadline = asked.started + 0.8 * budget
     search = _search(asked, _probes(known, lengths), progress)
-    clue = search.run(ORDINARY, (0, 1))
-    if clue is None and (chance := answer.by_chance(asked, search.clues, progress)):
+    found = _best(asked, search, (0, 1), lengths, progress)
+    if found is None and (chance := answer.by_chance(asked, search.clues, progress)):
         return chance
-    clue = clue or search.run(ORDINARY, (2, 3))
-    settled = _settled(asked, clue, lengths, search.clues, progress) if clue else None
-    if clue is None or settled is None or not settled.explained.any():
+    found = found or _best(asked, search, (2, 3), lengths, progress)
+    if found is None:
         return answer.nothing_fits(asked, search.clues)
+    clue, settled = found
     rows = _every_row(asked, settled)
     best = simplest(checkpoint, settled.recipe)
     proven = proof(checkpoint, whole, best, known, rows, progress)
@@ -97,6 +100,27 @@ def _search(asked: Asked, probes: Sequence[int], progress: Progress) -> Search:
     return Search(asked.bank, asked.space, asked.given, probes, asked.room, deadline=asked.deadline, progress=progress)
 
 
+def _best(
+    asked: Asked, search: Search, depths: Sequence[int], lengths: Sequence[int], progress: Progress
+) -> tuple[Clue, Settled] | None:
+    """The clue that explains most rows once it is settled; one row may be explained by chance."""
+    best: tuple[Clue, Settled] | None = None
+    for tried, clue in enumerate(search.run(ORDINARY, depths)):
+        settled = _settled(asked, clue, lengths, search.clues, progress)
+        if settled.explained.any() and (best is None or settled.explained.sum() > best[1].explained.sum()):
+            best = clue, settled
+        if best and best[1].explained.sum() == _with_rows(asked, best[1]):
+            return best
+        if tried >= MOST_CLUES:
+            break
+    return best if best and best[1].explained.sum() >= LEAST * _with_rows(asked, best[1]) else None
+
+
+def _with_rows(asked: Asked, settled: Settled) -> int:
+    """How many of the texts that decided have a usable row."""
+    return sum(row is not None and bool(asked.given.usable[row]) for row in settled.rows)
+
+
 def _settled(asked: Asked, clue: Clue, lengths: Sequence[int], clues: list[Clue], progress: Progress) -> Settled:
     """The clue on the other texts; where some are left over that another change explains as well, with that change."""
     best = Settle(asked.bank, asked.space, asked.given, clue, same=asked.same_count, progress=progress).run()
@@ -109,7 +133,7 @@ def _settled(asked: Asked, clue: Clue, lengths: Sequence[int], clues: list[Clue]
             break
         probes = sorted(left, key=lengths.__getitem__)[:PROBES]
         search = _search(asked, probes, progress)
-        other = search.run(clue.way, (0, 1, 2))
+        other = next(search.run(clue.way, (0, 1, 2)), None)
         clues += search.clues
         if other is None:
             break

@@ -97,6 +97,10 @@ class Bank:
         except BertlensError:
             return False
 
+    def longest(self, way: Recipe, texts: Sequence[int]) -> int:
+        """Tokens of the longest of some texts under a recipe."""
+        return max(len(row.ids) for row in self.tokens(way, texts))
+
     def lengths(self, way: Recipe) -> list[tuple[int, int]]:
         """Characters and tokens of every text under a recipe."""
         rows = self.tokens(way, range(len(self.texts)))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-FLOATS = {"float16": 2.0**-11, "bfloat16": 2.0**-8 / 2}
+FLOATS = {"float16": 2.0**-11, "bfloat16": 2.0**-8}
 """Number formats that vectors are stored in, with the largest relative error of rounding to them."""
 
 CENTRED = {

@@ -103,7 +103,7 @@ def padded(way: Recipe) -> bool:
 def moves(condition: Condition, readout: Readout) -> bool:
     """Whether a vector may depend on the length to which its row is padded."""
     reads_padding = readout.pooling in ("mean_all", "first_position")
-    return condition.rows == "slice" and (condition.mask != "on" or condition.side == "left" or reads_padding)
+    return condition.side == "left" or (condition.rows == "slice" and (condition.mask != "on" or reads_padding))
 
 
 def changes(way: Recipe, room: Room) -> Iterator[Recipe]:

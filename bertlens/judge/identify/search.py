@@ -57,7 +57,7 @@ class Clue:
 
 
 class Search:
-    """The search over a bank of rows for given vectors; `clues` is what was tried, by score."""
+    """The search over a bank of rows for given vectors; `clues` is what was tried."""
 
     def __init__(
         self,
@@ -84,8 +84,8 @@ class Search:
             else {"float16": 5e-4, "bfloat16": 4e-3}.get(given.store, 0.0)
         )
 
-    def run(self, start: Recipe, depths: Sequence[int]) -> Clue | None:
-        """The first clue that explains a row; None where time or recipes have run out.
+    def run(self, start: Recipe, depths: Sequence[int]) -> Iterator[Clue]:
+        """Every clue that explains a row, as it is found; ends when time or recipes have run out.
 
         Parameters
         ----------
@@ -93,15 +93,15 @@ class Search:
         """
         for depth in depths:
             ways = self._next([clue.way for clue in self._leaders(BEAM)]) if depth else iter([start])
-            if found := self._round(ways, depth):
-                return found
-            if depth and (found := self._refine()):
-                return found
+            yield from self._round(ways, depth)
+            if depth:
+                yield from self._refine()
             if time.monotonic() > self.deadline:
-                return None
-        return None
+                return
 
     def _next(self, frontier: Sequence[Recipe]) -> Iterator[Recipe]:
+        if not frontier:  # the start cannot be run
+            return
         length = len(self.bank.tokens(frontier[0], [self.probes[0]])[0].ids)
         for way in frontier:
             yield from changes(way, self.room)
@@ -111,17 +111,13 @@ class Search:
         """The nearest clues of different ways."""
         return sorted(self.clues, key=lambda clue: clue.score)[:count]
 
-    def _round(self, ways: Iterable[Recipe], depth: int) -> Clue | None:
+    def _round(self, ways: Iterator[Recipe], depth: int) -> Iterator[Clue]:
         """Try recipes, a few at a time."""
-        rest = iter(ways)
-        while part := list(islice(rest, AT_ONCE)):
+        while part := list(islice(ways, AT_ONCE)):
             self.progress(len(self.clues), 0, f"recipes with {depth} change{'s' * (depth != 1)} compared")
-            for clue in self.look(part):
-                if clue.explained:
-                    return clue
+            yield from (clue for clue in self.look(part) if clue.explained)
             if time.monotonic() > self.deadline:
-                return None
-        return None
+                return
 
     def look(self, ways: Sequence[Recipe]) -> list[Clue]:
         """Run recipes on the probes and say what comes nearest; recipes that put in what was put in before are left out."""
@@ -191,18 +187,16 @@ class Search:
     def _fit(self, readout: Readout, rows: Sequence[Row], targets: np.ndarray) -> Fit:
         return fit(readout, self.bank.pooled(rows), self.given.values[targets], self.given)
 
-    def _refine(self) -> Clue | None:
+    def _refine(self) -> Iterator[Clue]:
         """What a round leaves open in its best recipes: half precision, and the length to which rows were padded."""
         for clue in self._leaders(3):
             if clue.score < np.log(CLOSE) and (found := self._narrow(clue)):
-                return found
+                yield found
         moving = [clue for clue in self._leaders(4 * BEAM) if padded(clue.way) and moves(clue.way.condition, clue.readout)]
         for clue in moving[:3]:
-            if found := self._scan(clue):
-                return found
+            yield from self._scan(clue)
             if time.monotonic() > self.deadline:
-                return None
-        return None
+                return
 
     def _narrow(self, clue: Clue) -> Clue | None:
         """The same in half precision: explained where the rows lie as far from float32 as half precision does."""
@@ -236,7 +230,7 @@ class Search:
                 for place, (probe, width) in enumerate(zip(self.probes, widths, strict=True))
                 if near[place] <= 1.7 * apart[place] + self._grain and full.any[place, at] <= 2.2 * apart[place] + self._grain
             }
-            if len(explained) == len(self.probes) or (len(explained) > 1):
+            if len(explained) == len(self.probes):
                 found = Clue(
                     way, clue.readout, float(half.scores[at]), self.probes, tuple(map(int, half.rows[:, at])), explained
                 )
@@ -244,35 +238,28 @@ class Search:
                 return found
         return None
 
-    def _scan(self, clue: Clue) -> Clue | None:
-        """Every plausible padded length, coarsely and then around the best."""
+    def _scan(self, clue: Clue) -> Iterator[Clue]:
+        """Every plausible padded length, then those around the best of them."""
         length = len(self.bank.tokens(clue.way, [self.probes[0]])[0].ids)
         lengths = {tokens for _, tokens in self.bank.lengths(clue.way)}
         usual = {*LENGTHS, *range(8, self.room.longest + 9, 8), self.room.limit} | lengths
-        widths = sorted(width for width in usual if length <= width <= self.room.limit)
-        for candidates in (widths, None):
-            best = min(self._leaders(len(self.clues)), key=lambda one: (one.readout != clue.readout, one.score))
-            if candidates is None:
-                at = best.way.condition.padding
-                candidates = (
-                    [width for width in range(int(at) - 8, int(at) + 9) if width >= length] if isinstance(at, int) else []
-                )
-            for start in range(0, len(candidates), AT_ONCE):
-                ways = [
-                    replace(clue.way, condition=clue.way.condition.replace(padding=width))
-                    for width in candidates[start : start + AT_ONCE]
-                ]
-                fitting = [
-                    way
-                    for way in ways
-                    if all(len(row.ids) <= int(way.condition.padding) for row in self.bank.tokens(way, self.probes))
-                ]
-                for one in self.look(fitting):
-                    if one.explained:
-                        return one
-                if time.monotonic() > self.deadline:
-                    return None
-        return None
+        tried = []
+        for found in self._padded(clue.way, sorted(width for width in usual if length <= width <= self.room.limit)):
+            tried.append(found)
+            if found.explained:
+                yield found
+                return
+        best = min(tried, key=lambda one: one.score, default=clue).way.condition.padding
+        around = range(max(length, best - 8), min(best + 8, self.room.limit) + 1) if isinstance(best, int) else ()
+        yield from (found for found in self._padded(clue.way, around) if found.explained)
+
+    def _padded(self, way: Recipe, widths: Iterable[int]) -> Iterator[Clue]:
+        """The same recipe padded to other lengths, a few at a time."""
+        rest = iter([width for width in widths if self.bank.longest(way, self.probes) <= width])
+        while part := list(islice(rest, AT_ONCE)):
+            yield from self.look([replace(way, condition=way.condition.replace(padding=width)) for width in part])
+            if time.monotonic() > self.deadline:
+                return
 
 
 def _sine(one: np.ndarray, other: np.ndarray) -> float:
