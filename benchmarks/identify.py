@@ -6,7 +6,8 @@
 Every draw takes a checkpoint (two in five the packaged one, else a small random one of nine families), eight texts of mixed
 length, a readout and none to three deviations, and makes the vectors with plain torch and transformers. The answer is right
 if *its* recipe, carried out by hand in float64, gives the same vectors before they are stored, its order gives every text
-a row that is its own, and what it says of number format and storage holds. Controls are vectors that no recipe made.
+a row that is its own, what it says of number format and storage holds, and the verdict is not `none`. Controls are vectors
+that no recipe made.
 """
 
 from __future__ import annotations

@@ -31,7 +31,8 @@ def judged(drawn: Drawn, answer: Identification | None, by_hand: ByHand) -> dict
     -------
     dict
         `same` : the computation, `gap` : how far it is off, `ordered` : the rows, `format` : number format and storage,
-        `right` : all three, `wrong_found` : a verdict that promises what does not hold, `listed` : an alternative is right.
+        `right` : all three and not a verdict of none, `wrong_found` : a verdict that promises what does not hold,
+        `listed` : one of the alternatives is right.
     """
     blank = {**dict.fromkeys(("same", "ordered", "format", "right", "wrong_found", "listed"), False), "gap": np.inf}
     if answer is None or answer.best is None:
@@ -49,7 +50,7 @@ def judged(drawn: Drawn, answer: Identification | None, by_hand: ByHand) -> dict
         "gap": gap,
         "ordered": order,
         "format": form,
-        "right": same and order and form,
+        "right": same and order and form and answer.verdict != "none",
         "wrong_found": answer.verdict == "found" and not (same and order),
         "listed": any(_gap(by_hand, drawn, recipe, answer.row_of_text, truth) <= SAME for recipe in listed),
     }

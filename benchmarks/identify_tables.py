@@ -81,7 +81,9 @@ def failures(results: pd.DataFrame) -> str:
         option = "--only" if row.kind == "recipe" else "--control"
         parts = (("same", f"computation, {row.gap:.1g}"), ("ordered", "order"), ("format", "format or storage"))
         said = ", ".join(words for key, words in parts if not getattr(row, key))
-        said = "found" if row.kind == "control" else said + (", the right one is listed" if row.listed else "")
+        said = (
+            "found" if row.kind == "control" else (said or "the verdict") + (", the right one is listed" if row.listed else "")
+        )
         cells = [f"`{option} {row.number}`", row.truth, row.answer or row.sentence, row.verdict, said]
         lines.append("| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
     return "\n".join(lines)

@@ -15,6 +15,7 @@ from benchmarks.identify_controls import Other
 from benchmarks.recipes import ByHand
 from bertlens.errors import BertlensError
 from bertlens.judge.identification import Identification
+from bertlens.read.post import Post
 from bertlens.read.recipe import made
 from bertlens.run.checkpoint import Checkpoint
 from tests.conftest import Folder, Loaded
@@ -236,3 +237,45 @@ def test_the_checkpoint_and_the_vectors_are_left_as_they_were(bert: Checkpoint, 
     assert not bert.model.training
     timeless = [{key: value for key, value in document(one).items() if key != "seconds"} for one in (first, second)]
     assert timeless[0] == timeless[1], "the same answer twice"
+
+
+def test_few_rows_of_many_texts_find_their_texts(bert: Checkpoint, by_hand: ByHand) -> None:
+    for row in (0, 4, 7):
+        answer = bertlens.identify(bert, TEXTS, of(by_hand, recipe())[row : row + 1], budget=SOON)
+        assert answer.row_of_text == tuple(0 if text == row else None for text in range(8)), answer.sentence
+        assert same(bert, answer, recipe()) and "dropout-active" not in ids(answer)
+
+
+def test_coarse_digits_are_not_taken_for_half_precision(bert: Checkpoint, by_hand: ByHand) -> None:
+    """Four significant digits move a component less than a float16 model does: near it, and not what it makes."""
+    vectors = np.array([[float(f"{value:.4g}") for value in row] for row in of(by_hand, recipe())])
+    answer = bertlens.identify(bert, TEXTS, vectors)
+    assert answer.best is not None and same(bert, answer, recipe())
+    assert answer.best.recipe.condition.dtype == "float32", answer.sentence
+    half = bertlens.identify(bert, TEXTS, of(by_hand, recipe("dtype=float16")))
+    assert half.best is not None and half.best.recipe.condition.dtype == "float16", half.sentence
+
+
+@pytest.mark.parametrize("readout", ["mean", "mean|l2"])
+def test_the_mean_over_texts_is_removed_before_and_after_lengths(bert: Checkpoint, by_hand: ByHand, readout: str) -> None:
+    truth = recipe(readout=readout, post=Post(centred="texts"))
+    answer = bertlens.identify(bert, TEXTS, of(by_hand, truth))
+    assert answer.verdict == "found" and same(bert, answer, truth), answer.sentence
+
+
+def test_positive_vectors_are_not_taken_for_such_without_signs(bert: Checkpoint, by_hand: ByHand) -> None:
+    truth = recipe(readout="max@3", post=Post(dims=9))
+    vectors = of(by_hand, truth)
+    kept = np.flatnonzero((of(by_hand, recipe(readout="max@3")) > 0).all(0))
+    assert len(kept) and not (vectors > 0).all(), "some units are always positive, and not all of the first"
+    answer = bertlens.identify(bert, TEXTS, np.abs(vectors))
+    assert answer.best is not None and answer.best.recipe.post.sign == "removed", answer.sentence
+    plain = bertlens.identify(bert, TEXTS, vectors)
+    assert plain.best is not None and not plain.best.recipe.post.sign
+
+
+def test_what_no_time_was_left_for_is_said(bert: Checkpoint, by_hand: ByHand) -> None:
+    vectors = of(by_hand, recipe("mask=off,specials=off", "max@2"))
+    answer = bertlens.identify(bert, TEXTS, vectors, budget=0.001)
+    assert answer.verdict != "found" and any("time" in said or "second" in said for said in (answer.sentence, *answer.notes))
+    assert len(answer.rows) == 8, "the residual of every row is told also where nothing is found"
