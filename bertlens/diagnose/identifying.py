@@ -23,6 +23,7 @@ from bertlens.read.bank import Bank, way_of
 from bertlens.read.post import unit
 from bertlens.read.recipe import read_out
 from bertlens.run import documents
+from bertlens.run.foreign import Foreign
 from bertlens.run.progress import Progress, silent
 from bertlens.run.texts import as_texts
 
@@ -32,11 +33,17 @@ if TYPE_CHECKING:
 PROBES = 2
 """Texts that every recipe is tried on first, the shortest ones."""
 
+MOST_PROBES = 12
+"""Texts that every recipe is tried on at most, where some have no row."""
+
 MOST_TOGETHER = 64
 """Texts that are run together where vectors were centred or scaled over all of them."""
 
 MOST_CLUES = 24
 """Clues that are settled on all texts before the search is given up."""
+
+FEWER = 0.7
+"""Half precision must leave this share of the difference at most to be the reason for it."""
 
 ROUNDS = (0, 1, 2, 3)
 """Changes that are made together in each round of the search."""
@@ -70,7 +77,7 @@ def identify(
     BertlensError
         For texts that cannot be run, or vectors that are no table of numbers.
     """
-    known, whole = given(getattr(vectors, "values", vectors)), as_texts(texts)
+    known, whole = given(vectors.values if isinstance(vectors, Foreign) else vectors), as_texts(texts)
     bank, facts = Bank(checkpoint, whole, progress), checkpoint.architecture
     lengths = [int(tokens) for tokens in bank.lengths(ORDINARY)[:, 1]]
     shortest = min(range(len(whole)), key=lengths.__getitem__)
@@ -82,13 +89,22 @@ def identify(
     asked.deadline = asked.started + 0.8 * budget
     search = _search(asked, _probes(known, lengths), progress)
     found = _best(asked, search, lengths, progress)
+    asked.ended = time.monotonic()
+    if found is None and (hidden := _hidden_mean(asked, lengths)) is not None:
+        asked, search = hidden, _search(hidden, _probes(hidden.given, lengths), progress)
+        known, found = hidden.given, _best(hidden, search, lengths, progress)
     if found is None:
         return answer.by_chance(asked, search.clues, progress) or answer.nothing_fits(asked, search.clues)
     clue, settled = found
     rows = _every_row(asked, settled)
-    best = simplest(checkpoint, settled.recipe)
+    best = simplest(
+        checkpoint, settled.recipe, tuple(whole[text] for text in sorted(range(len(whole)), key=lengths.__getitem__)[:4])
+    )
     proven = proof(checkpoint, whole, best, known, rows, progress)
-    if not proven.explained.all():
+    if known.double and proven.double:
+        best = replace(best, condition=best.condition.replace(dtype="float64"))
+        proven = proof(checkpoint, whole, best, known, rows, progress)
+    elif not proven.explained.all():
         proven = _in_half(asked, proven, clue, replace(settled, recipe=best), progress)
     if proven.explained.mean() < LEAST:
         return answer.nothing_fits(asked, search.clues)
@@ -96,6 +112,17 @@ def identify(
         asked.bank, space, known, clue, replace(settled, recipe=best), asked.room, rows, same_order=asked.same_count
     )
     return answer.answered(asked, proven, rows, doubtful, search.clues)
+
+
+def _hidden_mean(asked: Asked, lengths: Sequence[int]) -> Asked | None:
+    """The same under the supposition that a mean over texts was removed, of which a division by the length leaves no trace."""
+    known, there = asked.given, len(asked.texts)
+    if known.among_texts or not known.unit or not 3 <= there <= MOST_TOGETHER or not asked.same_count:
+        return None
+    supposed = replace(known, centred="texts")
+    facts = asked.checkpoint.architecture
+    space = Space(asked.bank.states, facts.layers, facts.hidden, known.dims, pooler=facts.pooler, apart=True)
+    return replace(asked, given=supposed, space=space, deadline=time.monotonic() + (asked.deadline - asked.started) / 4)
 
 
 def _search(asked: Asked, probes: Sequence[int], progress: Progress) -> Search:
@@ -155,7 +182,7 @@ def _in_half(asked: Asked, proven: Proof, clue: Clue, settled: Settled, progress
             continue
         rows = _every_row(asked, half)
         other = proof(asked.checkpoint, asked.texts, half.recipe, asked.given, rows, progress)
-        if other.explained.sum() > proven.explained.sum():
+        if other.explained.sum() > proven.explained.sum() and other.fit.error.mean() < FEWER * proven.fit.error.mean():
             return other
     return proven
 
@@ -165,9 +192,10 @@ def _probes(known: Given, lengths: Sequence[int]) -> list[int]:
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
     if known.among_texts:
         return order[:MOST_TOGETHER]
-    there = [text for text in order if text < len(known.values) and known.usable[text]]
-    missing = max(0, len(lengths) - int(known.usable.sum()))
-    return (there or order)[: PROBES + min(missing, 4)]
+    missing = len(lengths) - int(known.usable.sum())
+    if missing > 0:  # any text may be the one without a row
+        return order[: min(PROBES + missing, MOST_PROBES)]
+    return [text for text in order if text < len(known.values) and known.usable[text]][:PROBES] or order[:PROBES]
 
 
 def _every_row(asked: Asked, settled: Settled) -> tuple[int | None, ...]:

@@ -35,7 +35,7 @@ class Post:
     again : divided by its length (again) after that.
     sign : a key of `SIGNS`.
     scale : every component times this number; negative where the signs are turned round.
-    store : "float16", "bfloat16", "int8", or the number of decimals as a string.
+    store : "float16", "bfloat16", "int8", the number of decimals as a string, or of significant digits with a g, as "6g".
     int8 : a key of `INT8`.
     step : distance of two neighbouring stored values for int8 with one step for all: 1 where the codes themselves are stored.
     codes : whether int8 by rows stores the codes, and not the numbers they stand for.
@@ -82,6 +82,9 @@ class Post:
         """The last step: the same numbers with fewer digits, (texts, dims), float64."""
         if self.store in FLOATS:
             return torch.from_numpy(np.array(values)).to(getattr(torch, self.store)).double().numpy()
+        if self.store.endswith("g"):
+            decades = _decades(values) * 10.0 ** (1 - int(self.store[:-1]))
+            return np.asarray(np.round(values / decades) * decades)
         if self.store != "int8":
             return np.round(values, int(self.store)) if self.store else values
         if self.int8 == "columns":
@@ -95,6 +98,8 @@ class Post:
             # below the smallest normal number the steps no longer shrink
             least = {"float16": 2.0**-25, "bfloat16": 0.0}[self.store]
             return np.asarray(np.maximum(np.abs(values) * FLOATS[self.store], least))
+        if self.store.endswith("g"):
+            return np.asarray(_decades(values) * (0.5 * 10.0 ** (1 - int(self.store[:-1]))))
         if self.store != "int8":
             return np.full_like(values, 0.5 * 10.0 ** -int(self.store) if self.store else 0.0)
         if self.int8 == "columns":
@@ -135,6 +140,8 @@ class Post:
             said.append(" and ".join(filter(None, [turned, times])))
         if self.store.isdigit():
             said.append(f"rounded to {self.store} decimals")
+        elif self.store.endswith("g"):
+            said.append(f"rounded to {self.store[:-1]} significant digits")
         elif self.store == "int8":
             said.append(f"stored as int8 ({INT8[self.int8]})")
         elif self.store:
@@ -145,6 +152,12 @@ class Post:
 def _steps(values: np.ndarray) -> np.ndarray:
     """The step of each row whose largest component becomes 127: (texts, 1)."""
     return np.asarray(np.maximum(np.abs(values).max(1, keepdims=True), np.finfo(np.float64).tiny) / 127)
+
+
+def _decades(values: np.ndarray) -> np.ndarray:
+    """The power of ten at or below each number; 1 for zero."""
+    sizes = np.abs(values)
+    return np.asarray(10.0 ** np.floor(np.log10(np.where(sizes > 0, sizes, 1.0))))
 
 
 def unit(values: np.ndarray) -> np.ndarray:

@@ -55,6 +55,9 @@ SIZES = {
 """Sizes of well-known vectors."""
 
 
+NO_TIME = "The search ended because its time was over, before every recipe was tried; a larger budget tries more."
+
+
 @dataclass
 class Asked:
     """What is to be identified, with what the search keeps."""
@@ -67,6 +70,12 @@ class Asked:
     room: Room
     started: float = field(default_factory=time.monotonic)
     deadline: float = 0.0
+    ended: float = 0.0
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the time of the search was over before it ended."""
+        return 0 < self.deadline < self.ended
 
     @property
     def same_count(self) -> bool:
@@ -141,10 +150,10 @@ def nothing_fits(asked: Asked, clues: Sequence[Clue]) -> Identification:
         sentence=f"None: no recipe of {tried:,} explains the vectors; {near}; {found['words']}",
         best=nearest,
         alternatives=tuple(listed[1:]),
-        order="same",
+        order="permuted" if any(row is not None and row != text for text, row in enumerate(rows)) else "same",
         order_words="",
         row_of_text=rows,
-        rows=(),
+        rows=_nearest_held(asked, leaders[0], rows),
         undetermined=(),
         suggestions=(),
         findings=most_serious_first([finding, *of_vectors(asked.given)]),
@@ -160,8 +169,8 @@ def _by_chance(asked: Asked, dropout: Dropout, rows: tuple[int | None, ...], lis
     best = Candidate(dropout.recipe, 0.0 if exact else nearest, dropout.cosine, dropout.spread, exact, len(rows))
     said = f"seed {dropout.seed} gives these very vectors" if exact else "no run can be matched, since each draws anew"
     sentence = (
-        f"{'Found' if exact else 'Ambiguous'}: dropout was on ({dropout.recipe.words}): the rows lie {dropout.ratio:.2f} times as far "
-        f"from the middle of {len(SEEDS)} runs with dropout as a run does, and {said}"
+        f"{'Found' if exact else 'Ambiguous'}: dropout was on ({dropout.recipe.words}): the rows lie {dropout.ratio:.2f} times "
+        f"as far from the middle of {len(SEEDS)} runs with dropout as a run does, and {said}"
     )
     tokens = asked.bank.tokens(dropout.recipe, range(len(asked.texts)))
     words = order.in_words(rows, asked.texts, [len(row.ids) for row in tokens], len(asked.given.values))
@@ -216,7 +225,7 @@ def _identification(asked: Asked, **parts: Any) -> Identification:
     return Identification(
         checkpoint=asked.checkpoint.to_dict(),
         vectors=asked.given.facts(),
-        notes=(),
+        notes=(NO_TIME,) if asked.out_of_time else (),
         environment=environment(asked.texts, asked.checkpoint.device, 0),
         passes=asked.bank.passed,
         seconds=time.monotonic() - asked.started,
@@ -300,6 +309,29 @@ def _nearest_rows(asked: Asked, clue: Clue) -> tuple[int | None, ...]:
     for text, row in zip(settle.texts, settle.rows, strict=True):
         rows[text] = row
     return tuple(rows)
+
+
+def _nearest_held(asked: Asked, clue: Clue, rows: Sequence[int | None]) -> tuple[Held, ...]:
+    """Each text under the nearest recipe against the row that it comes nearest to."""
+    widths = asked.bank.widths(clue.way)
+    there = [text for text, row in enumerate(rows) if row is not None and asked.given.usable[row]]
+    read = asked.bank.read([Row(clue.way, text, max(widths[text], asked.bank.longest(clue.way, [text]))) for text in there])
+    known = {text: row for text, row in zip(there, read, strict=True) if row is not None}
+    if not known:
+        return ()
+    wanted = asked.given.values[[int(rows[text] or 0) for text in known]]
+    one = fit(clue.readout, asked.bank.pooled(list(known.values())), wanted, asked.given)
+    floor = ROUGH * one.size + 2 * one.post.coarseness(one.expected).max(1)
+    at = {text: place for place, text in enumerate(known)}
+    found = []
+    for text, row in enumerate(rows):
+        if text not in at:
+            found.append(Held(text, row, float("nan"), float("nan"), float("nan"), False, "no row that could be compared"))
+            continue
+        place = at[text]
+        error, cosine, most = (float(part[place]) for part in (one.error, one.cosine, floor))
+        found.append(Held(text, row, error, cosine, most, error <= most, "" if error <= most else "another vector"))
+    return tuple(found)
 
 
 def _linear(asked: Asked, nearest: Sequence[int | None]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ SEEDS = (0, 1, 2, 3, 4, 5, 6, 7, 42, 123, 1234, 2024)
 MOST = 16
 """Texts that are run."""
 
-NEAR = 4.0
+NEAR = 3.5
 """Standard deviations among runs within which the distance of the rows must lie, each by itself and on average."""
 
 
@@ -74,7 +74,7 @@ def dropped_out(
         return None
     wanted = unit(given.values[[int(rows[text] or 0) for text in there]])
     best: Dropout | None = None
-    ways = [simplest(checkpoint, clue.way) for clue in clues[:4]]
+    ways = [simplest(checkpoint, clue.way, texts[:4]) for clue in clues[:4]]
     plain = Recipe(Condition())
     for way in list(dict.fromkeys([plain, *ways]))[:4]:
         near = clues if way == plain else [clue for clue, other in zip(clues, ways, strict=False) if other == way]
@@ -123,12 +123,32 @@ def _judged(recipe: Recipe, runs: np.ndarray, wanted: np.ndarray) -> Dropout | N
             return Dropout(recipe, 1.0, float(spread.mean()), seed, cosine)
     ratios = np.linalg.norm(wanted - middle, axis=1) / spread
     drawn = np.log([np.linalg.norm(run - middle, axis=1) / spread for run in runs])  # (seeds, texts)
+    # a run lies nearer to a middle that it has part in than another one does
+    expected = drawn.mean() + 0.5 * np.log((len(runs) + 1) / (len(runs) - 1))
     mean = float(np.log(ratios).mean())
-    like = abs(mean - drawn.mean()) <= NEAR * drawn.mean(1).std() + 0.05
-    each = (np.abs(np.log(ratios) - drawn.mean()) <= NEAR * drawn.std() + 0.05).all()
-    # dropout moves each text its own way; what fine-tuning does to one text it does to the others as well
-    alone = _common(wanted - middle) <= max(_common(run - middle) for run in runs) + 0.1
-    return Dropout(recipe, float(np.exp(mean)), float(spread.mean()), None, cosine) if like and each and alone else None
+    like = abs(mean - expected) <= NEAR * drawn.mean(1).std() + 0.05
+    each = (np.abs(np.log(ratios) - expected) <= NEAR * drawn.std() + 0.05).all()
+    # dropout moves each text its own way; what another text or fine-tuning does to one row it does to the others as well
+    common = np.array([_common(run - middle) for run in runs])
+    alone = _common(wanted - middle) <= common.mean() + NEAR * common.std()
+    if not (like and each and alone and _same_directions(runs - middle, wanted - middle)):
+        return None
+    return Dropout(recipe, float(np.exp(mean)), float(spread.mean()), None, cosine)
+
+
+def _same_directions(drawn: np.ndarray, moves: np.ndarray) -> bool:
+    """Whether rows move in the directions in which dropout moves these texts: (seeds, texts, dims) and (texts, dims).
+
+    The share of the moves that lies in the main directions of the others is compared with that of every run.
+    """
+    main = max(1, min(16, moves.shape[1] // 3, len(drawn) * len(moves) // 4))
+
+    def share(others: np.ndarray, one: np.ndarray) -> float:
+        directions = np.linalg.svd(others.reshape(-1, others.shape[-1]), full_matrices=False)[2][:main]
+        return float(((one @ directions.T) ** 2).sum() / (one**2).sum())
+
+    known = np.array([share(np.delete(drawn, at, 0), run) for at, run in enumerate(drawn)])
+    return share(drawn, moves) >= float(known.mean() - NEAR * known.std()) - 0.02
 
 
 def _common(moves: np.ndarray) -> float:

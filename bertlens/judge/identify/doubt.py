@@ -18,6 +18,7 @@ from bertlens.read.bank import Bank
 from bertlens.read.readout import POOLINGS
 from bertlens.read.recipe import Recipe
 from bertlens.run.condition import COUNTS, DEFAULT
+from bertlens.run.texts import Texts
 
 if TYPE_CHECKING:
     from bertlens.run.checkpoint import Checkpoint
@@ -57,9 +58,14 @@ class Twin:
         return "" if self.same else SENTINELS[int(np.argmax(self.apart))]
 
 
-def simplest(checkpoint: Checkpoint, recipe: Recipe) -> Recipe:
-    """The recipe without what changes nothing on any text: every key put back to its default as long as the vectors stay."""
-    short = _fitting(recipe)
+def simplest(checkpoint: Checkpoint, recipe: Recipe, texts: Texts) -> Recipe:
+    """The recipe without what changes nothing on any text: every key put back to its default as long as the vectors stay.
+
+    Parameters
+    ----------
+    texts : some of the texts in question, which are tried beside those of unlike length.
+    """
+    short = (*_fitting(recipe), *texts)
     for key in ("side", "positions", "batch", "padding", "segments", "attention", "mask", "specials"):
         default = getattr(DEFAULT, key)
         # three texts cannot tell a batch of three from all

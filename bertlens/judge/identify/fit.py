@@ -91,9 +91,9 @@ def _options(direction: Readout, pooled: Pooled, given: Given) -> Iterator[tuple
     full = pooled.vectors(readouts[0]).shape[1]
     dims = given.dims if given.dims < full else None
     plain = Post(dims=dims, store=given.store, int8=given.int8, step=given.step, sign=given.sign)
-    posts = [plain]
+    posts = [replace(plain, sign=""), plain] if given.sign == "removed" else [plain]
     if given.int8 == "rows":
-        posts = [replace(plain, codes=given.step == 1.0 and bool((given.values == np.round(given.values)).all()))]
+        posts = [replace(plain, sign="", codes=given.step == 1.0 and bool((given.values == np.round(given.values)).all()))]
     if given.int8 == "columns":
         posts.append(replace(plain, int8=""))
     if given.centred:

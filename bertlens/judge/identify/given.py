@@ -9,9 +9,13 @@ import numpy as np
 import torch
 
 from bertlens.errors import BertlensError
+from bertlens.read.post import FLOATS, Post
 
 DECIMALS = range(1, 9)
 """Numbers of decimals that are looked for."""
+
+SIGNIFICANT = range(2, 7)
+"""Numbers of significant digits that are looked for; float32 has seven."""
 
 EPS = 2.0**-24
 """Half a unit in the last place of float32."""
@@ -54,6 +58,15 @@ class Given:
         """Whether what was done to a vector depends on the others: a mean or a range over the texts."""
         return self.centred == "texts" or self.int8 == "columns"
 
+    @property
+    def grain(self) -> float:
+        """By how much storing turns a vector, roughly: the sine of the angle."""
+        if self.store.endswith("g"):
+            return 10.0 ** (1 - int(self.store[:-1])) / 2
+        if self.store in FLOATS or not self.store:
+            return FLOATS.get(self.store, 0.0)
+        return self.step / float(np.sqrt((self.values[self.usable] ** 2).mean())) / 3
+
     def facts(self) -> dict[str, Any]:
         """For reports."""
         lengths = np.linalg.norm(self.values[self.usable], axis=1)
@@ -81,7 +94,7 @@ def given(vectors: Any) -> Given:
     try:
         array = np.asarray(vectors)
         array = array[None] if array.ndim == 1 else array
-        whole = np.asarray(array, np.float64) if array.dtype.kind in "biuf" else None
+        whole = np.asarray(array, np.float64) if array.dtype.kind in "biufO" else None
     except (TypeError, ValueError):
         whole = None
     if whole is None or whole.ndim != 2 or 0 in whole.shape:
@@ -116,6 +129,10 @@ def _storage(values: np.ndarray) -> tuple[str, str, float]:
             and (np.abs(np.round(values, decimals) - values) <= 2 * EPS * np.abs(values)).all()
         ):
             return str(decimals), "", 10.0**-decimals
+    for digits in SIGNIFICANT:
+        rounded = Post(store=f"{digits}g").stored(values)
+        if (np.abs(rounded - values) <= 2 * EPS * np.abs(values)).all():
+            return f"{digits}g", "", 1.0
     step = _lattice(values)
     if step:
         return "int8", "", step
@@ -153,6 +170,8 @@ def _lattice(values: np.ndarray) -> float:
 def _unit(values: np.ndarray, store: str, step: float) -> bool:
     lengths = (values * values).sum(1)
     spread = {"float16": 2.0**-10, "bfloat16": 2.0**-7}.get(store, 1e-5)
+    if store.endswith("g"):
+        spread = 10.0 ** (1 - int(store[:-1]))
     if store.isdigit() or store == "int8":
         spread = values.shape[1] * step * step / 4 + 4 * step + 1e-5
     return bool((np.abs(lengths - 1) <= spread).all())

@@ -124,7 +124,9 @@ def transforms_of(given: Given) -> list[Transform]:
                 vectors = (vectors - low) / np.where(high > low, (high - low) / 255, 1.0) - 128
         return vectors
 
-    return [changed, lambda vectors: changed(unit(vectors))] if given.among_texts else [changed]
+    if given.among_texts:
+        return [changed, lambda vectors: changed(unit(vectors))]
+    return [changed, lambda vectors: vectors] if given.sign == "removed" else [changed]
 
 
 def assigned(similarity: np.ndarray) -> list[int | None]:

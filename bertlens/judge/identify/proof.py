@@ -25,6 +25,9 @@ WITHIN = {"float64": 16.0, "float32": 16.0, "float16": 2.0, "bfloat16": 2.0}
 LEAST = {"float64": 2.0**-48, "float32": 2.0**-20, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 """Rounding that is always allowed, as a share of the largest component."""
 
+ALIKE = 0.3
+"""Cosine of the rounding of two runs in half precision, at least: their weights were rounded alike."""
+
 REPEATED = 64
 """Texts that are run again in float64; the others are judged by the rounding of these."""
 
@@ -40,6 +43,7 @@ class Proof:
     fit : the recipe in float64 against their rows; error and cosine are those of the run as it is.
     floor : (texts,), the largest difference that number format and storage explain.
     explained : (texts,), bool.
+    exact_gap : (texts,), the largest difference from the run in float64.
     """
 
     recipe: Recipe
@@ -47,6 +51,13 @@ class Proof:
     fit: Fit
     floor: np.ndarray
     explained: np.ndarray
+    exact_gap: np.ndarray
+
+    @property
+    def double(self) -> bool:
+        """Whether the rows lie so near to float64 that no float32 run gives them."""
+        gap = np.abs(self.exact_gap / np.where(self.fit.size > 0, self.fit.size, 1))
+        return bool((gap < 2.0**-36).all())
 
     @property
     def max_abs(self) -> float:
@@ -91,10 +102,12 @@ def proof(
     share = np.maximum(WITHIN[dtype] * share, LEAST[dtype])
     judged = exact if len(few) == len(there) else as_run
     explained = judged.fits(share) | as_run.fits(share)
-    if dtype in ("float16", "bfloat16") and post.store != "int8":
+    coarse = post.coarseness(exact.expected).max(1)
+    if dtype in ("float16", "bfloat16") and float(coarse.mean()) < float(rounding.mean()):
         explained &= _like_rounding(as_run, exact, wanted)
-    floor = share * exact.size + post.coarseness(exact.expected).max(1)
-    return Proof(recipe, tuple(there), replace(exact, error=as_run.error, cosine=as_run.cosine), floor, explained)
+    # storing moves the row, and what is held against it
+    floor = share * exact.size + 2 * coarse
+    return Proof(recipe, tuple(there), replace(exact, error=as_run.error, cosine=as_run.cosine), floor, explained, exact.error)
 
 
 def _all(post: object, side: np.ndarray, there: Sequence[int]) -> np.ndarray:
@@ -116,10 +129,20 @@ def _repeated(
 
 
 def _like_rounding(as_run: Fit, exact: Fit, wanted: np.ndarray) -> np.ndarray:
-    """Whether rows lie as far from float64 as half precision does on average, and not farther: (texts,)."""
-    own = np.sqrt(((as_run.expected - exact.expected) ** 2).mean(1))
-    theirs = np.sqrt(((wanted - exact.expected) ** 2).mean(1))
-    return np.asarray(theirs <= 1.35 * own + 1e-12)
+    """Whether rows lie as far from float64 as half precision does, and in its direction: (texts,).
+
+    Rounding the weights moves a vector the same way on every machine; another model moves it some other way.
+    """
+    ours, theirs = as_run.expected - exact.expected, wanted - exact.expected
+    own, other = (np.sqrt((side**2).mean(1)) for side in (ours, theirs))
+    as_far = (other <= 1.5 * own + 1e-12) & (other >= 0.5 * own)
+    return np.asarray(as_far & (alike(ours, theirs) >= ALIKE))
+
+
+def alike(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """The cosine of two tables of differences."""
+    lengths = float(np.linalg.norm(ours) * np.linalg.norm(theirs))
+    return float((ours * theirs).sum()) / lengths if lengths > 0 else 1.0
 
 
 def differ(checkpoint: Checkpoint, texts: Texts, one: Recipe, other: Recipe) -> np.ndarray:

@@ -17,8 +17,10 @@ from bertlens.judge.identify.changes import LENGTHS, Room, changes, moves, padde
 from bertlens.judge.identify.fit import Fit, fit
 from bertlens.judge.identify.given import Given
 from bertlens.judge.identify.match import Match, match, transforms_of
+from bertlens.judge.identify.proof import ALIKE, alike
 from bertlens.judge.identify.space import Space
 from bertlens.read.bank import Asked, Bank, Row
+from bertlens.read.post import unit
 from bertlens.read.readout import Readout
 from bertlens.read.recipe import Recipe
 from bertlens.run.progress import Progress, silent
@@ -76,13 +78,7 @@ class Search:
         self._transforms = transforms_of(given)
         self.clues: list[Clue] = []
         self._seen: set[tuple[bytes, ...]] = set()
-        # what storing alone turns a direction by
-        size = float(np.sqrt((given.values[given.usable] ** 2).mean()))
-        self._grain = (
-            given.step / size / 3
-            if given.store in ("int8", *map(str, range(1, 9)))
-            else {"float16": 5e-4, "bfloat16": 4e-3}.get(given.store, 0.0)
-        )
+        self._grain = given.grain
 
     def run(self, start: Recipe, depths: Sequence[int]) -> Iterator[Clue]:
         """Every clue that explains a row, as it is found; ends when time or recipes have run out.
@@ -230,6 +226,8 @@ class Search:
             if max(apart) < self._grain:  # what storing took away hides half precision
                 continue
             near = np.minimum(half.any[:, at], full.any[:, at])
+            if self._agreement(sides[0], sides[1], full.rows[:, at]) < ALIKE:
+                continue
             explained = {
                 probe: width
                 for place, (probe, width) in enumerate(zip(self.probes, widths, strict=True))
@@ -242,6 +240,13 @@ class Search:
                 self.clues.append(found)
                 return found
         return None
+
+    def _agreement(self, plain: np.ndarray, half: np.ndarray, rows: np.ndarray) -> float:
+        """Whether the rows lie from float32, (probes, dims), where half precision moves it: the cosine of the two moves."""
+        wanted = unit(self.given.values[rows])
+        plain, half = unit(plain), unit(half)
+        signs = np.sign((plain * wanted).sum(1, keepdims=True))
+        return alike(half - plain, signs * wanted - plain)
 
     def _scan(self, clue: Clue) -> Iterator[Clue]:
         """Every plausible padded length, then those around the best of them."""
