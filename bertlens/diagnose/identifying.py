@@ -91,8 +91,9 @@ def identify(
     found = _best(asked, search, lengths, progress)
     asked.ended = time.monotonic()
     if found is None and (hidden := _hidden_mean(asked, lengths)) is not None:
-        asked, search = hidden, _search(hidden, _probes(hidden.given, lengths), progress)
-        known, found = hidden.given, _best(hidden, search, lengths, progress)
+        again = _search(hidden, _probes(hidden.given, lengths), progress)
+        if (found := _best(hidden, again, lengths, progress)) is not None:
+            asked, search, known = hidden, again, hidden.given
     if found is None:
         return answer.by_chance(asked, search.clues, progress) or answer.nothing_fits(asked, search.clues)
     clue, settled = found

@@ -125,9 +125,12 @@ def answered(
 def by_chance(asked: Asked, clues: Sequence[Clue], progress: Progress = silent) -> Identification | None:
     """Vectors of a model whose dropout was on; None where they are not."""
     leaders = sorted(clues, key=lambda clue: clue.score)
-    rows = _nearest_rows(asked, leaders[0])
-    dropout = dropped_out(asked.checkpoint, asked.texts, asked.given, leaders[:6], rows, progress)
-    return None if dropout is None else _by_chance(asked, dropout, rows, _candidates(asked, leaders, []))
+    orders = [tuple(range(len(asked.texts)))] if asked.same_count else []
+    for rows in dict.fromkeys([*orders, _nearest_rows(asked, leaders[0])]):
+        dropout = dropped_out(asked.checkpoint, asked.texts, asked.given, leaders[:6], rows, progress)
+        if dropout is not None:
+            return _by_chance(asked, dropout, rows, _candidates(asked, leaders, []))
+    return None
 
 
 def nothing_fits(asked: Asked, clues: Sequence[Clue]) -> Identification:

@@ -141,6 +141,8 @@ def changes(way: Recipe, room: Room) -> Iterator[Recipe]:
         yield put(positions="from-mask")
     if condition.rows == "slice":
         yield put(rows="index")
+    if there and condition.attention == "sdpa":  # they differ on padding that attends to nothing
+        yield put(attention="eager")
     if there:
         yield from (put(batch="whole", padding=far) for far in room.far if condition.padding != far)
 

@@ -33,7 +33,7 @@ class Given:
     int8 : as in `Post.int8`, where store is "int8".
     step : distance of two neighbouring stored values, where store is "int8".
     double : whether some number has more digits than float32 holds.
-    unit : whether every row has length 1, as far as its digits tell.
+    unit : whether every row has one length, as far as its digits tell: 1, or a factor that all were multiplied with.
     centred : whether the mean row is zero ("texts"), or the mean of each row ("components").
     sign : "removed" where no number is negative, "only" where there are but signs.
     """
@@ -174,7 +174,8 @@ def _unit(values: np.ndarray, store: str, step: float) -> bool:
         spread = 10.0 ** (1 - int(store[:-1]))
     if store.isdigit() or store == "int8":
         spread = values.shape[1] * step * step / 4 + 4 * step + 1e-5
-    return bool((np.abs(lengths - 1) <= spread).all())
+    whole = 1.0 if len(lengths) == 1 else float(lengths.mean())  # a factor for all may have followed
+    return bool((np.abs(lengths / whole - 1) <= spread / min(whole, 1.0)).all())
 
 
 def _centred(values: np.ndarray, store: str, step: float) -> str:

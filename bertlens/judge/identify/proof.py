@@ -107,7 +107,21 @@ def proof(
         explained &= _like_rounding(as_run, exact, wanted)
     # storing moves the row, and what is held against it
     floor = share * exact.size + 2 * coarse
-    return Proof(recipe, tuple(there), replace(exact, error=as_run.error, cosine=as_run.cosine), floor, explained, exact.error)
+    return Proof(
+        recipe,
+        tuple(there),
+        replace(exact, error=as_run.error, cosine=as_run.cosine),
+        floor,
+        explained,
+        _exact_gap(exact, wanted),
+    )
+
+
+def _exact_gap(exact: Fit, wanted: np.ndarray) -> np.ndarray:
+    """The largest difference from float64 of each row, after the factor for all rows that fits best: (texts,)."""
+    square = float((exact.expected**2).sum())
+    factor = float((exact.expected * wanted).sum()) / square if square > 0 else 1.0
+    return np.asarray(np.abs(factor * exact.expected - wanted).max(1))
 
 
 def _all(post: object, side: np.ndarray, there: Sequence[int]) -> np.ndarray:

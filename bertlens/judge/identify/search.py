@@ -106,11 +106,16 @@ class Search:
             yield from truncations(way, length, every=64 if way == frontier[0] else 24)
 
     def _leaders(self, count: int) -> list[Clue]:
-        """The nearest clues; of those that come to the same, as padding does behind a mask, the first."""
+        """The nearest clues, one for each that differs in more than the padded length or comes to the same."""
         kept: dict[tuple[float, Readout], Clue] = {}
         for clue in self.clues:
             kept.setdefault((round(clue.score, 4), clue.readout), clue)
-        return sorted(kept.values(), key=lambda clue: clue.score)[:count]
+        best: dict[Recipe, Clue] = {}
+        for clue in sorted(kept.values(), key=lambda clue: clue.score):
+            condition = clue.way.condition
+            length = {"padding": "longest", "batch": "whole"} if padded(clue.way) else {}
+            best.setdefault(replace(clue.way, condition=condition.replace(**length)), clue)
+        return list(best.values())[:count]
 
     def _round(self, ways: Iterator[Recipe], depth: int) -> Iterator[Clue]:
         """Try recipes, a few at a time."""
