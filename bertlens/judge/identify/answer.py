@@ -93,7 +93,11 @@ def answered(
     )
     lengths = asked.bank.tokens(proven.recipe, range(len(asked.texts)))
     whole = _whole(proven, [len(row.ids) for row in lengths])
-    verdict = "found" if whole and not others and asked.given.dims * len(proven.texts) >= ENOUGH else "ambiguous"
+    moved = any(row is not None and row != text for text, row in enumerate(rows))
+    # behind such a mask vectors hold little of their texts, and which row is whose cannot be sure
+    blind = moved and proven.recipe.condition.mask in ("inverted", "swapped")
+    enough = asked.given.dims * len(proven.texts) >= ENOUGH
+    verdict = "found" if whole and enough and not blind and not others else "ambiguous"
     rivals = [
         Candidate(
             twin.recipe, proven.max_abs, proven.cosine, best.floor, True, len(proven.texts), f"told apart by {twin.telling!r}"
@@ -398,5 +402,8 @@ def _said(
         more = f" and {len(rivals) - 1} more" if len(rivals) > 1 else ""
         does = f"{best.recipe.words} explains {explained} of {rows} rows ({gap})"
         return f"Ambiguous: {does}, but on these texts so does {rivals[0].recipe.words}{more}"
-    why = "too few numbers to be sure" if explained == rows else f"{rows - explained} rows are left unexplained"
+    why = f"{rows - explained} rows are left unexplained"
+    if explained == rows:
+        few = asked.given.dims * rows < ENOUGH
+        why = "too few numbers to be sure" if few else "behind such a mask rows cannot be told from each other"
     return f"Ambiguous: {best.recipe.words} explains {explained} of {rows} rows ({gap}), and {why}"

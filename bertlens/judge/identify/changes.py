@@ -118,6 +118,8 @@ def changes(way: Recipe, room: Room) -> Iterator[Recipe]:
     for value in ("off", "inverted", *(("swapped",) if room.segments > 1 else ())):
         if condition.mask != value:
             yield from (put(mask=value, **structure) for structure in structures)
+            if value != "off" and not there:  # a mask of zeros alone
+                yield put(mask=value)
     if condition.mask != "on":
         yield put(mask="on")
     if not there:

@@ -22,6 +22,9 @@ from bertlens.run.progress import Progress, silent
 EVERY = 48
 """Up to so many texts all are looked at; of more, as many from the shortest to the longest decide."""
 
+FEW = 12
+"""Up to so many rows all are compared under every hypothesis; of more, three decide whether it is worth it."""
+
 SIZES = (1, 2, 4, 8, 16, 32, 64, 100, 128, 256, 500, 512, 1000, 1024)
 """Batch sizes that are tried where there are many texts."""
 
@@ -195,7 +198,7 @@ class Settle:
         there = [at for at, row in enumerate(self.rows) if row is not None and self.given.usable[row]]
         if not there:
             return None
-        if not self._together and len(there) > 6 and not self._promising(way, widths, there):
+        if not self._together and len(there) > FEW and not self._promising(way, widths, there):
             return None
         texts = [self.texts[at] for at in there]
         rows = self._rows(way, [widths[text] for text in texts], texts)
