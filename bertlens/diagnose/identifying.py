@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from bertlens.judge.identification import Identification
-from bertlens.judge.identify import answer
-from bertlens.judge.identify.answer import Asked
+from bertlens.judge.identify import answer, otherwise
+from bertlens.judge.identify.asked import Asked
 from bertlens.judge.identify.changes import Room, prompts
 from bertlens.judge.identify.doubt import simplest, twins
 from bertlens.judge.identify.given import Given, given
@@ -85,7 +85,7 @@ def identify(
     space = Space(bank.states, facts.layers, facts.hidden, known.dims, pooler=facts.pooler, apart=known.among_texts)
     asked = Asked(checkpoint, whole, known, bank, space, Room.of(checkpoint, lengths, prompts(_declared(checkpoint), prefixes)))
     if space.empty:
-        return answer.nothing_fits(asked, [])
+        return otherwise.nothing_fits(asked, [])
     asked.deadline = asked.started + 0.8 * budget
     search = _search(asked, _probes(known, lengths), progress)
     found = _best(asked, search, lengths, progress)
@@ -95,7 +95,7 @@ def identify(
         if (found := _best(hidden, again, lengths, progress)) is not None:
             asked, search, known = hidden, again, hidden.given
     if found is None:
-        return answer.by_chance(asked, search.clues, progress) or answer.nothing_fits(asked, search.clues)
+        return otherwise.by_chance(asked, search.clues, progress) or otherwise.nothing_fits(asked, search.clues)
     clue, settled = found
     rows = _every_row(asked, settled)
     best = simplest(
@@ -108,7 +108,7 @@ def identify(
     elif not proven.explained.all():
         proven = _in_half(asked, proven, clue, replace(settled, recipe=best), progress)
     if proven.explained.mean() < LEAST:
-        return answer.nothing_fits(asked, search.clues)
+        return otherwise.nothing_fits(asked, search.clues)
     doubtful = twins(
         asked.bank, space, known, clue, replace(settled, recipe=best), asked.room, rows, same_order=asked.same_count
     )

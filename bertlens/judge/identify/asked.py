@@ -1,0 +1,105 @@
+"""Asked: what is to be identified with what a search keeps, and how candidates and rows are listed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bertlens.judge.identification import Candidate, Identification
+from bertlens.judge.identify.changes import Room
+from bertlens.judge.identify.fit import ROUGH, fit
+from bertlens.judge.identify.given import Given
+from bertlens.judge.identify.search import Clue
+from bertlens.judge.identify.space import Space
+from bertlens.read.bank import Asked as Row
+from bertlens.read.bank import Bank
+from bertlens.read.recipe import Recipe
+from bertlens.run.environment import environment
+from bertlens.run.texts import Texts
+
+if TYPE_CHECKING:
+    from bertlens.run.checkpoint import Checkpoint
+
+SHOWN = 24
+"""Recipes that are listed besides the best one."""
+
+NO_TIME = "The search ended because its time was over, before every recipe was tried; a larger budget tries more."
+
+
+@dataclass
+class Asked:
+    """What is to be identified, with what the search keeps."""
+
+    checkpoint: Checkpoint
+    texts: Texts
+    given: Given
+    bank: Bank
+    space: Space
+    room: Room
+    started: float = field(default_factory=time.monotonic)
+    deadline: float = 0.0
+    ended: float = 0.0
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the time of the search was over before it ended."""
+        return 0 < self.deadline < self.ended
+
+    @property
+    def same_count(self) -> bool:
+        """Whether there are as many rows as texts."""
+        return len(self.given.values) == len(self.texts)
+
+
+def identification(asked: Asked, **parts: Any) -> Identification:
+    """The answer, with what is known of every one: the vectors, the versions, and how much was run."""
+    return Identification(
+        checkpoint=asked.checkpoint.to_dict(),
+        vectors=asked.given.facts(),
+        notes=(NO_TIME,) if asked.out_of_time else (),
+        environment=environment(asked.texts, asked.checkpoint.device, 0),
+        passes=asked.bank.passed,
+        seconds=time.monotonic() - asked.started,
+        **parts,
+    )
+
+
+def candidates(asked: Asked, clues: Sequence[Clue], without: Sequence[Recipe]) -> list[Candidate]:
+    """The nearest clues as candidates on the texts that they were tried on, each readout of a way once."""
+    known, found = {recipe.words for recipe in without}, []
+    for clue in sorted(clues, key=lambda clue: clue.score):
+        if clue.explained and without:
+            continue
+        one = _candidate(asked, clue)
+        if one is not None and one.recipe.words not in known:
+            known.add(one.recipe.words)
+            found.append(one)
+        if len(found) >= SHOWN:
+            break
+    return found
+
+
+def _candidate(asked: Asked, clue: Clue) -> Candidate | None:
+    condition = clue.way.condition
+    widths = asked.bank.widths(clue.way)
+    rows = asked.bank.read([Row(clue.way, text, widths[text]) for text in clue.probes])
+    whole = [row for row in rows if row is not None]
+    if len(whole) < len(rows):
+        return None
+    one = fit(clue.readout, asked.bank.pooled(whole), asked.given.values[list(clue.rows)], asked.given)
+    alone = condition.batch == "alone" and condition.padding == "longest"
+    way = replace(clue.way, condition=condition.replace(batch="whole")) if alone and condition.mask == "on" else clue.way
+    floor = float((ROUGH * one.size + one.post.coarseness(one.expected).max(1)).max())
+    cosine = float(np.nanmean(one.cosine)) if np.isfinite(one.cosine).any() else float("nan")
+    return Candidate(
+        replace(way, readout=one.readout, post=one.post),
+        float(one.error.max()),
+        cosine,
+        floor,
+        bool(one.fits().all()),
+        len(whole),
+    )
