@@ -9,7 +9,7 @@ from bertlens.judge.findings import Finding, most_serious_first, named
 from bertlens.judge.identification import Candidate, Held, Identification
 from bertlens.judge.identify import order
 from bertlens.judge.identify.accuse import accuse
-from bertlens.judge.identify.asked import Asked, candidates, identification
+from bertlens.judge.identify.asked import SHOWN, Asked, around, candidates, identification
 from bertlens.judge.identify.doubt import Twin, suggestions
 from bertlens.judge.identify.proof import Proof
 from bertlens.judge.identify.search import Clue
@@ -44,7 +44,10 @@ def answered(
         )
         for twin in others
     ]
-    listed = [*rivals, *candidates(asked, clues, [proven.recipe, *(twin.recipe for twin in doubtful)])]
+    known = [proven.recipe, *(twin.recipe for twin in doubtful)]
+    tried = {one.recipe.words: one for one in [*around(asked, proven.recipe, rows), *candidates(asked, clues, known)]}
+    nearest = sorted((one for one in tried.values() if one.recipe not in known), key=lambda one: one.max_abs)
+    listed = [*rivals, *nearest[:SHOWN]]
     words = order.in_words(rows, asked.texts, [len(row.ids) for row in lengths], len(asked.given.values))
     evidence = {"max_abs": proven.max_abs, "explained_rows": int(proven.explained.sum()), "rows": len(proven.texts)}
     findings = accuse(proven.recipe, asked.checkpoint, asked.given, asked.texts, lengths, rows, words, evidence)
@@ -117,7 +120,7 @@ def _undetermined(asked: Asked, recipe: Recipe, lengths: Sequence[int], doubtful
         said.append(f"The batch size: {len(asked.texts)} or more give the same batch.")
     if recipe.post.scale != 1.0 and len(asked.texts) == 1:
         said.append("Whether the factor belongs to all texts: there is one only.")
-    same = [twin.recipe.words for twin in doubtful if twin.same]
+    same = [twin.recipe.words for twin in doubtful if twin.same and twin.recipe.words != recipe.words]
     if same:
         said.append(f"The same numbers on every text that was tried: {'; '.join(same[:4])}.")
     return said

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bertlens.judge.identification import Candidate, Identification
-from bertlens.judge.identify.changes import Room
+from bertlens.judge.identify.changes import Room, changes
 from bertlens.judge.identify.fit import ROUGH, fit
 from bertlens.judge.identify.given import Given
 from bertlens.judge.identify.search import Clue
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 SHOWN = 24
 """Recipes that are listed besides the best one."""
+
+AROUND = 16
+"""Changes of what goes into the model that are listed beside the recipe that was found."""
 
 NO_TIME = "The search ended because its time was over, before every recipe was tried; a larger budget tries more."
 
@@ -81,6 +85,22 @@ def candidates(asked: Asked, clues: Sequence[Clue], without: Sequence[Recipe]) -
         if len(found) >= SHOWN:
             break
     return found
+
+
+def around(asked: Asked, recipe: Recipe, rows: Sequence[int | None]) -> list[Candidate]:
+    """Recipes one step from the one that was found, on two short texts: what else could have been meant, and was not."""
+    place = asked.space.direction(recipe.readout)
+    there = [text for text, row in enumerate(rows) if row is not None and asked.given.usable[row]]
+    if place is None or asked.given.among_texts:
+        return []
+    lengths = asked.bank.lengths(recipe)[:, 1]
+    probes = tuple(sorted(there, key=lambda text: int(lengths[text]))[:2])
+    targets, near = tuple(int(rows[text] or 0) for text in probes), asked.space.readouts[place]
+    readouts = [one for one in asked.space.readouts if (one.layers == near.layers) != (one.pooling == near.pooling)]
+    clues = [Clue(recipe, readout, 0.0, probes, targets) for readout in readouts]
+    clues += [Clue(way, near, 0.0, probes, targets) for way in islice(changes(recipe, asked.room), AROUND)]
+    found = [_candidate(asked, clue) for clue in clues if asked.bank.cuts(clue.way, probes)]
+    return [one for one in found if one is not None and not one.explained]
 
 
 def _candidate(asked: Asked, clue: Clue) -> Candidate | None:
