@@ -42,9 +42,6 @@ MOST_TOGETHER = 64
 MOST_CLUES = 24
 """Clues that are settled on all texts before the search is given up."""
 
-FEWER = 0.7
-"""Half precision must leave this share of the difference at most to be the reason for it."""
-
 ROUNDS = (0, 1, 2, 3)
 """Changes that are made together in each round of the search."""
 
@@ -116,9 +113,14 @@ def identify(
 
 
 def _hidden_mean(asked: Asked, lengths: Sequence[int]) -> Asked | None:
-    """The same under the supposition that a mean over texts was removed, of which a division by the length leaves no trace."""
+    """The same, supposing that a mean over texts was removed: a division by the length or lost signs hide it."""
     known, there = asked.given, len(asked.texts)
-    if known.among_texts or not known.unit or not 3 <= there <= MOST_TOGETHER or not asked.same_count:
+    if (
+        known.among_texts
+        or not (known.unit or known.sign == "removed")
+        or not 3 <= there <= MOST_TOGETHER
+        or not asked.same_count
+    ):
         return None
     supposed = replace(known, centred="texts")
     facts = asked.checkpoint.architecture
@@ -183,7 +185,7 @@ def _in_half(asked: Asked, proven: Proof, clue: Clue, settled: Settled, progress
             continue
         rows = _every_row(asked, half)
         other = proof(asked.checkpoint, asked.texts, half.recipe, asked.given, rows, progress)
-        if other.explained.sum() > proven.explained.sum() and other.fit.error.mean() < FEWER * proven.fit.error.mean():
+        if other.explained.sum() > proven.explained.sum():
             return other
     return proven
 

@@ -25,6 +25,9 @@ WITHIN = {"float64": 16.0, "float32": 16.0, "float16": 2.0, "bfloat16": 2.0}
 LEAST = {"float64": 2.0**-48, "float32": 2.0**-20, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 """Rounding that is always allowed, as a share of the largest component."""
 
+FEWER = 0.7
+"""The digits of a run in half precision must be off by this share of what those of float32 are off by, at most."""
+
 ALIKE = 0.3
 """Cosine of the rounding of two runs in half precision, at least: their weights were rounded alike."""
 
@@ -105,6 +108,11 @@ def proof(
     coarse = post.coarseness(exact.expected).max(1)
     if dtype in ("float16", "bfloat16") and float(coarse.mean()) < float(rounding.mean()):
         explained &= _like_rounding(as_run, exact, wanted)
+    elif dtype in ("float16", "bfloat16"):
+        # storing hides the rounding of the run, but its very digits must be nearer than those of float32
+        single = read_out(checkpoint, texts, recipe, rows=rows, dtype="float32")
+        plain = held(recipe.readout, post, _all(post, single, there), wanted)
+        explained &= bool(as_run.error.mean() < FEWER * plain.error.mean())
     # storing moves the row, and what is held against it
     floor = share * exact.size + 2 * coarse
     return Proof(
