@@ -13,7 +13,7 @@ from bertlens.read.pooled import Pooled
 from bertlens.read.post import Post
 from bertlens.read.readout import Readout
 
-ROUGH = 1e-4
+ROUGH = 2e-5
 """Rounding of float32 before it is measured, as a share of the largest component: a generous guess."""
 
 NICE = (1.0, -1.0, 127.0, -127.0, 128.0, 100.0, 10.0, 1000.0, 2.0, 0.5, 0.1, 0.01)

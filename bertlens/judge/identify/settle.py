@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bertlens.judge.identify.changes import LENGTHS, moves
-from bertlens.judge.identify.fit import ROUGH, Fit, fit, held
+from bertlens.judge.identify.fit import ROUGH, fit, held
 from bertlens.judge.identify.given import Given
 from bertlens.judge.identify.match import assigned, transforms_of
 from bertlens.judge.identify.search import Clue
@@ -73,7 +73,7 @@ class Settle:
 
     def run(self) -> Settled:
         """The recipe that explains most rows."""
-        best = self._try_all(self._hypotheses(self.clue.way), None)
+        best = self._try_all(self._hypotheses(self.clue.way))
         if not best.explained.all():
             best = self._truncated(best)
         if not best.explained.all():
@@ -81,7 +81,7 @@ class Settle:
             rows = self._assign(best.recipe, best.recipe.readout)
             if rows != self.rows:
                 self.rows = rows
-                best = self._try_all([*self._hypotheses(self.clue.way), best.recipe], None)
+                best = self._try_all([*self._hypotheses(self.clue.way), best.recipe])
                 best = best if best.explained.all() else self._truncated(best)
         return best
 
@@ -161,14 +161,15 @@ class Settle:
         widths, lengths = self.bank.widths(way, self._rows_of_all()), self.bank.lengths(way)
         return tuple([widths[text] for text in self.texts] + [int(lengths[text, 1]) for text in self.texts])
 
-    def _try_all(self, ways: Sequence[Recipe], known: Fit | None) -> Settled:
+    def _try_all(self, ways: Sequence[Recipe], *, every: bool = False) -> Settled:
+        """The way that explains most rows; the first that explains all, or of `every` one the nearest."""
         best: Settled | None = None
         for at, way in enumerate(ways):
             self.progress(at, len(ways), "batches and padded lengths compared")
             one = self._held_anywhere(way)
             if one is not None and (best is None or (one.explained.sum(), -one.left) > (best.explained.sum(), -best.left)):
                 best = one
-            if best is not None and best.explained.all():
+            if best is not None and best.explained.all() and not every:
                 break
         if best is None:
             nothing = np.zeros(len(self.texts), bool)
@@ -284,7 +285,7 @@ class Settle:
             replace(best.recipe, condition=best.recipe.condition.replace(max_length=limit))
             for limit in dict.fromkeys([*usual, *limits])
         ]
-        found = self._try_all([way for way in ways if self.bank.cuts(way, self.texts)], None)
+        found = self._try_all([way for way in ways if self.bank.cuts(way, self.texts)], every=True)
         return found if found.explained.sum() > best.explained.sum() else best
 
 
