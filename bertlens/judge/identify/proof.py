@@ -95,7 +95,7 @@ def proof(
     again = run.astype(np.float64)
     again[few] = _repeated(checkpoint, texts, recipe, few, rows)
     post = recipe.post
-    as_run, exact = (held(recipe.readout, post, _all(post, side, there), wanted) for side in (run, again))
+    as_run, exact = (held(recipe.readout, post, side[there], wanted) for side in (run, again))
     rounding = np.abs(as_run.expected - exact.expected).max(1)
     dtype = recipe.condition.dtype
     share = np.where(exact.size > 0, rounding / np.where(exact.size > 0, exact.size, 1), 0)
@@ -111,7 +111,7 @@ def proof(
     elif dtype in ("float16", "bfloat16"):
         # storing hides the rounding of the run, but its very digits must be nearer than those of float32
         single = read_out(checkpoint, texts, recipe, rows=rows, dtype="float32")
-        plain = held(recipe.readout, post, _all(post, single, there), wanted)
+        plain = held(recipe.readout, post, single[there], wanted)
         explained &= bool(as_run.error.mean() < FEWER * plain.error.mean())
     # storing moves the row, and what is held against it
     floor = share * exact.size + 2 * coarse
@@ -130,10 +130,6 @@ def _exact_gap(exact: Fit, wanted: np.ndarray) -> np.ndarray:
     square = float((exact.expected**2).sum())
     factor = float((exact.expected * wanted).sum()) / square if square > 0 else 1.0
     return np.asarray(np.abs(factor * exact.expected - wanted).max(1))
-
-
-def _all(post: object, side: np.ndarray, there: Sequence[int]) -> np.ndarray:
-    return side[list(there)]
 
 
 def _repeated(

@@ -39,7 +39,6 @@ class Settled:
     texts : the texts that decided.
     rows : the row of each of them, None where there is none.
     explained : (texts,), bool.
-    ties : other recipes for batches and truncation that explain as many rows.
     left : what is left unexplained, as `Fit.left`.
     """
 
@@ -47,7 +46,6 @@ class Settled:
     texts: tuple[int, ...]
     rows: tuple[int | None, ...]
     explained: np.ndarray
-    ties: tuple[Recipe, ...]
     left: float
 
 
@@ -173,7 +171,7 @@ class Settle:
                 break
         if best is None:
             nothing = np.zeros(len(self.texts), bool)
-            best = Settled(replace(self.clue.way, readout=self.clue.readout), self.texts, self.rows, nothing, (), float("inf"))
+            best = Settled(replace(self.clue.way, readout=self.clue.readout), self.texts, self.rows, nothing, float("inf"))
         return best
 
     def _held_anywhere(self, way: Recipe) -> Settled | None:
@@ -223,7 +221,7 @@ class Settle:
         explained[there] = fits
         # vectors of a model in half precision need no storing to have as few digits
         post = replace(one.post, store="") if one.post.store == way.condition.dtype else one.post
-        return Settled(replace(way, readout=one.readout, post=post), self.texts, self.rows, explained, (), one.left)
+        return Settled(replace(way, readout=one.readout, post=post), self.texts, self.rows, explained, one.left)
 
     def refuted(self, way: Recipe) -> bool:
         """Whether the shortest text or the longest one is not explained, whatever is done to its vector afterwards."""
