@@ -6,15 +6,30 @@ from ui import address, blocks, questions
 from ui.conditions import choose
 from ui.frame import Page, section, show
 from ui.parting import parting
+from ui.pictures import Point
 
+DIFFERENCES = "bertlens-differences"
 SIZES = ("max_abs", "max_abs_float64", "l2", "alone", "left without it")
 
 
 def per_text(given: Page, comparison) -> None:
-    from bertlens.show import tables
+    from bertlens.show import differences, tables
 
     st.subheader("Text by text", anchor="texts")
+    if comparison.verdict != "identical":
+        st.caption(
+            "Rounding falls with the precision: computed in float64, its hollow point lies below the dash. A fault stays where "
+            "it is. Click a text to look closer at it."
+        )
+        words = f"Largest difference of every text as run and in float64. {comparison.sentence}"
+        picture = differences.comparison(comparison)
+        frame = comparison.to_frame()
+        blocks.figure(picture, DIFFERENCES, frame, words=words, tabled=False, on_click=_pick_text)
     blocks.table(tables.rows(comparison, given.texts), "bertlens-compare", numbers=SIZES, document=comparison)
+
+
+def _pick_text(point: Point) -> None:
+    address.change(text=str(point["x"]))
 
 
 def causes(comparison) -> None:

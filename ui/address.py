@@ -18,6 +18,7 @@ DEFAULTS: dict[str, str] = {
     "checkpoint": "minilm",
     "texts": "\n".join(EXAMPLE_TEXTS),
     "pairs": "",
+    "read": "",
     "reference": "batch=alone",
     "candidate": "",
     "readout": "cls",
@@ -49,6 +50,14 @@ DEFAULTS: dict[str, str] = {
     "steps": "50",
     "vectors": "file",
     "prompts": "",
+    "view": "worked",
+    "case": "1",
+    "step": "1",
+    "teach": "",
+    "whatif": "",
+    "symptom": "",
+    "fault": "",
+    "made": "",
 }
 """Every name in a link with its value when it is left out."""
 

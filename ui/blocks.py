@@ -43,6 +43,8 @@ SIGNS: dict[str, tuple[str, str, str]] = {
     "rounding": ("Rounding", "blue", ":material/approval:"),
     "undecided": ("Undecided", "orange", ":material/help:"),
     "different": ("Different", "red", ":material/error:"),
+    "refused": ("Refused", "orange", ":material/block:"),
+    "another shape": ("Another shape", "orange", ":material/aspect_ratio:"),
     "sound": ("Sound", "green", ":material/check_circle:"),
     "caution": ("Usable with care", "orange", ":material/warning:"),
     "problem": ("Faulty", "red", ":material/error:"),
@@ -51,6 +53,9 @@ SIGNS: dict[str, tuple[str, str, str]] = {
     "none": ("None", "red", ":material/error:"),
 }
 """A verdict as a word, a colour and a sign; the word always stands with the colour."""
+
+SMALL = 12
+"""Rows of a table that can be shown as text."""
 
 SEVERITIES = {
     "problem": ("red", ":material/error:"),
@@ -118,6 +123,8 @@ def findings(found: Sequence[Finding], carry_out: Callable[[Finding], None] | No
             st.markdown(f":{colour}-badge[{sign} {finding.severity}] **{plain(finding.title)}** &nbsp; `{finding.id}`")
             if finding.cause:
                 st.markdown(plain(finding.cause))
+            if finding.affects:
+                st.markdown(f"**Affects** {plain(', '.join(finding.affects))}.")
             if finding.remedy:
                 st.markdown(f"**Remedy.** {plain(finding.remedy)}")
             if finding.code:
@@ -136,13 +143,36 @@ def graded(found: Sequence[Finding]) -> None:
             findings(told)
 
 
-def table(frame: pd.DataFrame, name: str, *, numbers: Sequence[str] = (), document: Result | None = None) -> None:
-    """A table with its downloads; `numbers` are shown in scientific notation, `document` is the whole result as JSON."""
-    _grid(frame, name, numbers)
+def table(
+    frame: pd.DataFrame, name: str, *, numbers: Sequence[str] = (), document: Result | None = None, as_text: bool = False
+) -> None:
+    """A table with its downloads.
+
+    Parameters
+    ----------
+    numbers : columns that are shown in scientific notation.
+    document : the whole result, as JSON.
+    as_text : a small table as text of the page, which grows with its type; a grid is a picture, which does not.
+    """
+    if as_text and len(frame) <= SMALL:
+        st.table(_written(frame, numbers), hide_index=True)
+    else:
+        _grid(frame, name, numbers)
     with st.container(horizontal=True):
         download("Table (CSV)", f"{name}.csv", lambda: frame.to_csv(index=False), "text/csv")
         if document is not None:
             whole(f"{name}.json", document)
+
+
+def _written(frame: pd.DataFrame, numbers: Sequence[str]) -> pd.DataFrame:
+    """Every cell as words, safe as the Markdown that a table of text is read as."""
+
+    def word(value: object, scientific: bool) -> str:
+        if isinstance(value, float):
+            return "" if value != value else f"{value:.2e}" if scientific else f"{value:.4g}"
+        return plain(str(value))
+
+    return pd.DataFrame({plain(str(name)): [word(value, name in numbers) for value in frame[name]] for name in frame})
 
 
 def _grid(frame: pd.DataFrame, name: str, numbers: Sequence[str]) -> None:
@@ -208,10 +238,15 @@ def command(checkpoint: str, reference: object, candidate: object, readout: obje
 
 
 def script(code: str, name: str) -> None:
-    """A file that needs only torch and transformers, to read and to download."""
+    """A file that needs only torch and transformers, to read and to download, as a notebook as well."""
+    from bertlens.show.notebook import notebook
+
     with st.expander("Script", icon=":material/code:", expanded=False):
         st.code(code, language="python", height=420)
-    download("Script (.py)", f"{name}.py", lambda: code, "text/x-python")
+    with st.container(horizontal=True):
+        download("Script (.py)", f"{name}.py", lambda: code, "text/x-python")
+        title = name.replace("_", " ")
+        download("Notebook (.ipynb)", f"{name}.ipynb", lambda: notebook(code, title), "application/x-ipynb+json")
 
 
 def same_in_python(code: str, command: str, name: str) -> None:

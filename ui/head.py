@@ -13,9 +13,6 @@ from ui.layers import text_number
 if TYPE_CHECKING:
     from bertlens.judge.head import Head
 
-CLASSES = 40
-"""Classes up to which their logits are drawn; of more the table is shown."""
-
 
 def chosen(given: Page) -> tuple[int, str, int]:
     """Which text, which kind of head and which token are looked at."""
@@ -152,8 +149,10 @@ def _answer(found: Head, at: int) -> None:
         st.markdown("**The same head on [CLS] and on the mean**")
         frame = head_tables.answers(found)
         words = "Logits and probabilities of every class with [CLS] and with the mean of all tokens in the head's place."
-        if len(found.labels) > CLASSES:
-            st.info(f"{len(found.labels):,} classes are too many to draw; up to {CLASSES} are.", icon=":material/info:")
+        if len(found.labels) > pictures.CLASSES:
+            st.info(
+                f"{len(found.labels):,} classes are too many to draw; up to {pictures.CLASSES} are.", icon=":material/info:"
+            )
             blocks.table(frame, "bertlens-classes")
         elif not found.replaced:
             st.info("This head takes no single vector that could be replaced.", icon=":material/info:")

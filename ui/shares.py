@@ -9,7 +9,7 @@ import streamlit as st
 from bertlens.run.condition import Condition
 from ui import address, blocks, questions
 from ui.frame import Page, at_once
-from ui.head import CLASSES, drawn
+from ui.head import drawn
 
 if TYPE_CHECKING:
     from bertlens.judge.cls_attention import ClsAttention
@@ -34,7 +34,7 @@ def dropout(given: Page, found: Head, text: int) -> None:
     if runs.rates:
         rates = ", ".join(f"{rate:g} in {count} modules" for rate, count in runs.rates.items())
         st.caption(f"Dropout above zero: {rates}. It belongs to training; `model.eval()` turns it off.")
-    if len(runs.labels) <= CLASSES:
+    if len(runs.labels) <= pictures.CLASSES:
         blocks.figure(pictures.dropout(runs), "bertlens-dropout", runs.to_frame(), words=runs.sentence)
     else:
         blocks.table(runs.to_frame(), "bertlens-dropout")

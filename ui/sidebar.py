@@ -19,6 +19,7 @@ PAGES = (
     ("pages/7_Classification_head.py", "Classification head", ":material/label:"),
     ("pages/8_Attention.py", "Attention", ":material/visibility:"),
     ("pages/9_Identify.py", "Identify", ":material/fingerprint:"),
+    ("pages/10_Cases.py", "Cases", ":material/school:"),
 )
 """Every page with its label and icon, in reading order."""
 

@@ -144,7 +144,7 @@ def _read() -> None:
 
 
 def _file(name: str, content: bytes) -> File:
-    table = _columns(name, content)
+    table = uploaded_columns(name, content)
     file = File(
         name, {column: values[:MOST_TEXTS] for column, values in table.items()}, max(map(len, table.values()), default=0)
     )
@@ -154,7 +154,8 @@ def _file(name: str, content: bytes) -> File:
     return file
 
 
-def _columns(name: str, content: bytes) -> dict[str, list[Any]]:
+def uploaded_columns(name: str, content: bytes) -> dict[str, list[Any]]:
+    """The columns of a file that was uploaded, as `columns` reads them; errors name the file as its owner does."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"upload{Path(name).suffix.lower()}"
         path.write_bytes(content)

@@ -49,7 +49,12 @@ def progress() -> Progress:
 
 
 def write_script(file: str, code: str) -> None:
-    """Write the same as a Python file.
+    """Write the same as a Python file; `write` says what is raised."""
+    write(file, code, what="script")
+
+
+def write(file: str, content: str, *, what: str) -> None:
+    """Write a text file; `what` it is says the error.
 
     Raises
     ------
@@ -57,6 +62,6 @@ def write_script(file: str, code: str) -> None:
         Where the disk refuses.
     """
     try:
-        Path(file).write_text(code, "utf-8")
+        Path(file).write_text(content, "utf-8")
     except OSError as error:
-        raise BertlensError(f"cannot write the script to {file}", got=str(error.strerror)) from None
+        raise BertlensError(f"cannot write the {what} to {file}", got=str(error.strerror)) from None

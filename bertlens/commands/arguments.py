@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 
 
-def checkpoint(command: argparse.ArgumentParser) -> None:
+def checkpoint(command: argparse.ArgumentParser, *, optional: bool = False) -> None:
     """What to look at, and how to answer."""
-    command.add_argument("checkpoint", metavar="CHECKPOINT", help="minilm (packaged), a folder, or a Hub id")
+    count = "?" if optional else None
+    command.add_argument("checkpoint", metavar="CHECKPOINT", nargs=count, help="minilm (packaged), a folder, or a Hub id")
     command.add_argument("--json", action="store_true", help="one JSON document on stdout")
     command.add_argument("--offline", action="store_true", help="ask nothing of the network")
     command.add_argument("--device", default="cpu", help="cpu, cuda, mps; default cpu")

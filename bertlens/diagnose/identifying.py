@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from bertlens.judge.identification import Identification
 from bertlens.judge.identify import answer, otherwise
 from bertlens.judge.identify.asked import Asked
 from bertlens.judge.identify.changes import Room, prompts
-from bertlens.judge.identify.doubt import simplest, twins
+from bertlens.judge.identify.confirm import LEAST, Confirmed, confirmed
+from bertlens.judge.identify.doubt import twins
 from bertlens.judge.identify.given import Given, given
-from bertlens.judge.identify.match import assigned
-from bertlens.judge.identify.proof import Proof, proof
-from bertlens.judge.identify.search import NARROW, Clue, Search
+from bertlens.judge.identify.labels import in_column, labels, probes_for
+from bertlens.judge.identify.search import Clue, Search
 from bertlens.judge.identify.settle import Settle, Settled
 from bertlens.judge.identify.space import Space
 from bertlens.read.bank import Asked as Row
 from bertlens.read.bank import Bank, way_of
-from bertlens.read.post import unit
-from bertlens.read.recipe import read_out
+from bertlens.read.logits import Logits
 from bertlens.run import documents
 from bertlens.run.foreign import Foreign
 from bertlens.run.progress import Progress, silent
@@ -36,17 +37,20 @@ PROBES = 2
 MOST_PROBES = 12
 """Texts that every recipe is tried on at most, where some have no row."""
 
+FEW = 3
+"""Texts whose differences are compared first where the mean over all was removed."""
+
 MOST_TOGETHER = 64
 """Texts that are run together where vectors were centred or scaled over all of them."""
 
 MOST_CLUES = 24
 """Clues that are settled on all texts before the search is given up."""
 
-ROUNDS = (0, 1, 2, 3)
-"""Changes that are made together in each round of the search."""
+ROUNDS, COMMON = (0, 1, 2, 3), (0, 1)
+"""Changes that are made together in each round of the search, and those that are looked at before logits are alone."""
 
-LEAST = 0.5
-"""Share of the rows that a recipe must explain to be named."""
+SEARCHING = 0.7
+"""Share of the budget for the search; a mean that may be hidden, and what is said where nothing is found, come after it."""
 
 ORDINARY = way_of("batch=alone")
 """Where the search starts: what a careful person does."""
@@ -74,76 +78,137 @@ def identify(
     BertlensError
         For texts that cannot be run, or vectors that are no table of numbers.
     """
-    known, whole = given(vectors.values if isinstance(vectors, Foreign) else vectors), as_texts(texts)
-    bank, facts = Bank(checkpoint, whole, progress), checkpoint.architecture
+    whole = as_texts(texts)
+    known = given(in_column(vectors.values if isinstance(vectors, Foreign) else vectors, len(whole)))
+    of_head = labels(checkpoint, known)
+    bank = Bank(checkpoint, whole, progress, head=of_head.head)
     lengths = [int(tokens) for tokens in bank.lengths(ORDINARY)[:, 1]]
     shortest = min(range(len(whole)), key=lengths.__getitem__)
     bank.read([Row(ORDINARY, shortest, lengths[shortest])])
-    space = Space(bank.states, facts.layers, facts.hidden, known.dims, pooler=facts.pooler, apart=known.among_texts)
-    asked = Asked(checkpoint, whole, known, bank, space, Room.of(checkpoint, lengths, prompts(_declared(checkpoint), prefixes)))
+    room = Room.of(checkpoint, lengths, prompts(_declared(checkpoint), prefixes))
+    space = _space(bank, known, of_head.readouts)
+    asked = Asked(checkpoint, whole, known, bank, space, room, of_head.note)
     if space.empty:
         return otherwise.nothing_fits(asked, [])
-    asked.deadline = asked.started + 0.8 * budget
-    search = _search(asked, _probes(known, lengths), progress)
-    found = _best(asked, search, lengths, progress)
+    asked.deadline, asked.latest = asked.started + SEARCHING * budget, asked.started + budget
+    found, clues = None, []
+    for staged, rounds, compared in _stages(asked, lengths):
+        if found is not None and staged.given is not asked.given:
+            continue
+        search = _search(replace(staged, given=compared), _probes(compared, lengths), progress)
+        found = max(filter(None, (found, _best(staged, search, rounds, lengths, progress))), key=_count, default=None)
+        clues = search.clues
+        if found is not None and (staged.given is not asked.given or found.proven.explained.all()):
+            asked.given, asked.space = staged.given, staged.space
+            break
     asked.ended = time.monotonic()
-    if found is None and (hidden := _hidden_mean(asked, lengths)) is not None:
-        again = _search(hidden, _probes(hidden.given, lengths), progress)
-        if (found := _best(hidden, again, lengths, progress)) is not None:
-            asked, search, known = hidden, again, hidden.given
     if found is None:
-        return otherwise.by_chance(asked, search.clues, progress) or otherwise.nothing_fits(asked, search.clues)
-    clue, settled = found
-    rows = _every_row(asked, settled)
-    best = simplest(
-        checkpoint, settled.recipe, tuple(whole[text] for text in sorted(range(len(whole)), key=lengths.__getitem__)[:4])
-    )
-    proven = proof(checkpoint, whole, best, known, rows, progress)
-    if known.double and proven.double:
-        best = replace(best, condition=best.condition.replace(dtype="float64"))
-        proven = proof(checkpoint, whole, best, known, rows, progress)
-    elif not proven.explained.all():
-        proven = _in_half(asked, proven, clue, replace(settled, recipe=best), progress)
-    if proven.explained.mean() < LEAST:
-        return otherwise.nothing_fits(asked, search.clues)
+        return otherwise.by_chance(asked, clues, progress) or otherwise.nothing_fits(asked, clues)
     doubtful = twins(
-        asked.bank, space, known, clue, replace(settled, recipe=best), asked.room, rows, same_order=asked.same_count
+        bank, asked.space, asked.given, found.clue, found.settled, asked.room, found.rows, same_order=asked.same_count
     )
-    return answer.answered(asked, proven, rows, doubtful, search.clues)
+    return answer.answered(asked, found.proven, found.rows, doubtful, clues)
 
 
-def _hidden_mean(asked: Asked, lengths: Sequence[int]) -> Asked | None:
+def _hidden_mean(asked: Asked) -> Asked | None:
     """The same, supposing that a mean over texts was removed: a division by the length or lost signs hide it."""
     known, there = asked.given, len(asked.texts)
     if (
         known.among_texts
+        or known.dims == 1
         or not (known.unit or known.sign == "removed")
         or not 3 <= there <= MOST_TOGETHER
         or not asked.same_count
     ):
         return None
     supposed = replace(known, centred="texts")
-    facts = asked.checkpoint.architecture
-    space = Space(asked.bank.states, facts.layers, facts.hidden, known.dims, pooler=facts.pooler, apart=True)
-    return replace(asked, given=supposed, space=space, deadline=time.monotonic() + (asked.deadline - asked.started) / 4)
+    return replace(asked, given=supposed, space=_space(asked.bank, supposed, ()))
+
+
+def _space(bank: Bank, known: Given, logits: Sequence[Logits], *, alone: bool = False) -> Space:
+    """What is read: every readout that gives so many components, or the logits alone."""
+    facts, size = bank.checkpoint.architecture, float(np.sqrt((known.values[known.usable] ** 2).mean()))
+    return Space(
+        bank.states,
+        facts.layers,
+        facts.hidden,
+        known.dims,
+        pooler=facts.pooler,
+        apart=known.among_texts,
+        logits=logits,
+        size=size,
+        alone=alone,
+    )
 
 
 def _search(asked: Asked, probes: Sequence[int], progress: Progress) -> Search:
     return Search(asked.bank, asked.space, asked.given, probes, asked.room, deadline=asked.deadline, progress=progress)
 
 
-def _best(asked: Asked, search: Search, lengths: Sequence[int], progress: Progress) -> tuple[Clue, Settled] | None:
-    """The clue that explains most rows once it is settled; one row may be explained by chance."""
+def _stages(asked: Asked, lengths: Sequence[int]) -> Iterator[tuple[Asked, Sequence[int], Given]]:
+    """What is searched, how many changes are made together, and the vectors that the search compares with.
+
+    Where the vectors may be logits, these come alone before the rare changes of all readouts: of few components some readout
+    is near by chance, and a search that goes on from it goes astray. A mean that was removed unseen is supposed early where
+    the vectors look like it, and at last wherever it can be.
+    """
+    known, hidden, whole = asked.given, _hidden_mean(asked), asked.deadline - asked.started
+    halfway = (asked.started + asked.deadline) / 2
+    if asked.space.logits:
+        if known.dims > 1:
+            yield asked, COMMON, known
+        yield replace(asked, space=_space(asked.bank, known, asked.space.logits, alone=True), deadline=halfway), ROUNDS, known
+    elif hidden is not None and known.without_middle:
+        yield asked, COMMON, known
+        yield replace(hidden, deadline=time.monotonic() + whole / 4), COMMON, hidden.given
+    elif (few := _differences(asked, lengths)) is not None:
+        yield replace(asked, deadline=halfway), ROUNDS, few
+    if not (asked.space.logits and known.dims == 1):  # a single number is near whatever is scaled
+        yield asked, ROUNDS, known
+    if hidden is not None:
+        yield replace(hidden, deadline=time.monotonic() + whole / 4), ROUNDS, hidden.given
+
+
+def _differences(asked: Asked, lengths: Sequence[int]) -> Given | None:
+    """The rows of a few texts without the mean of these, where the mean of all was removed and nothing was done after it.
+
+    Their differences are the same, and a few short texts are run sooner than all. The other rows are left out.
+    """
+    known = asked.given
+    if known.centred != "texts" or known.unit or known.sign or known.store or not asked.same_count:
+        return None
+    few = [text for text in sorted(range(len(lengths)), key=lengths.__getitem__) if known.usable[text]][:FEW]
+    if len(few) < FEW:
+        return None
+    values = np.full_like(known.values, np.nan)
+    values[few] = known.values[few] - known.values[few].mean(0)
+    return replace(known, values=values, usable=np.isin(np.arange(len(values)), few))
+
+
+def _best(asked: Asked, search: Search, rounds: Sequence[int], lengths: Sequence[int], progress: Progress) -> Confirmed | None:
+    """The clue that explains most rows once it is settled, and still does when all texts are run.
+
+    One row may be explained by chance, and what the search takes for rounding may turn out to be none.
+    """
     best: tuple[Clue, Settled] | None = None
-    for tried, clue in enumerate(search.run(ORDINARY, ROUNDS)):
+    for tried, clue in enumerate(search.run(ORDINARY, rounds)):
         settled = _settled(asked, clue, lengths, search.clues, progress)
         if settled.explained.any() and (best is None or settled.explained.sum() > best[1].explained.sum()):
             best = clue, settled
         if best and best[1].explained.sum() == _with_rows(asked, best[1]):
-            return best
+            if (found := confirmed(asked, *best, progress)).holds:
+                return found
+            best = None
         if tried >= MOST_CLUES:
             break
-    return best if best and best[1].explained.sum() >= LEAST * _with_rows(asked, best[1]) else None
+    if best is None or best[1].explained.sum() < LEAST * _with_rows(asked, best[1]):
+        return None
+    found = confirmed(asked, *best, progress)
+    return found if found.holds else None
+
+
+def _count(found: Confirmed) -> int:
+    return found.count
 
 
 def _with_rows(asked: Asked, settled: Settled) -> int:
@@ -174,47 +239,16 @@ def _settled(asked: Asked, clue: Clue, lengths: Sequence[int], clues: list[Clue]
     return best
 
 
-def _in_half(asked: Asked, proven: Proof, clue: Clue, settled: Settled, progress: Progress) -> Proof:
-    """The same recipe run in half precision, where that explains more: coarse storage hides it from the search."""
-    if proven.recipe.condition.dtype != "float32":
-        return proven
-    for dtype in NARROW:
-        way = replace(settled.recipe, condition=settled.recipe.condition.replace(dtype=dtype))
-        settle = Settle(asked.bank, asked.space, asked.given, clue, same=asked.same_count, known=settled)
-        if (half := settle.held(way)) is None:
-            continue
-        rows = _every_row(asked, half)
-        other = proof(asked.checkpoint, asked.texts, half.recipe, asked.given, rows, progress)
-        if other.explained.sum() > proven.explained.sum():
-            return other
-    return proven
-
-
 def _probes(known: Given, lengths: Sequence[int]) -> list[int]:
     """The texts that recipes are tried on: the shortest; all, where what was done to vectors mixes those of all texts."""
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
     if known.among_texts:
-        return order[:MOST_TOGETHER]
+        return [text for text in order if text < len(known.usable) and known.usable[text]][:MOST_TOGETHER] or order
+    few = probes_for(known, PROBES)
     missing = len(lengths) - int(known.usable.sum())
     if missing > 0:  # any text may be the one without a row
-        return order[: min(PROBES + missing, MOST_PROBES)]
-    return [text for text in order if text < len(known.values) and known.usable[text]][:PROBES] or order[:PROBES]
-
-
-def _every_row(asked: Asked, settled: Settled) -> tuple[int | None, ...]:
-    """The row of every text, also of those that did not decide."""
-    count, there = len(asked.texts), len(asked.given.values)
-    if len(settled.texts) == count:
-        return settled.rows
-    own = tuple(text if text < there else None for text in range(count))
-    if all(text == row for text, row in zip(settled.texts, settled.rows, strict=True)):
-        return own
-    vectors = unit(settled.recipe.post.before_storing(read_out(asked.checkpoint, asked.texts, settled.recipe)))
-    rows = unit(asked.given.values)
-    if count * there <= 25_000_000:
-        return tuple(assigned(vectors @ rows.T))
-    nearest = [int((rows @ vector).argmax()) for vector in vectors]
-    return tuple(nearest)
+        return order[: min(few + missing, MOST_PROBES)]
+    return [text for text in order if text < len(known.values) and known.usable[text]][:few] or order[:few]
 
 
 def _declared(checkpoint: Checkpoint) -> list[str]:

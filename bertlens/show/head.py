@@ -12,6 +12,9 @@ from bertlens.judge.head_steps import SATURATED, Step
 from bertlens.show.figures import LEGEND, MARGIN, laid_out, literal
 from bertlens.show.layers import BLUE, GREEN, GREY, ORANGE
 
+CLASSES = 40
+"""Classes up to which their logits are drawn; of more the table is shown."""
+
 UNITS = 16
 """Largest contributions that have a bar of their own; the others share one."""
 

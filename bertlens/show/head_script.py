@@ -72,10 +72,9 @@ def head_script(
         "position": found.position,
         "activation": {"softmax": ".softmax(-1)", "sigmoid": ".sigmoid()", "": ""}[found.activation],
     }
-    lines = [line.replace("import AutoModel,", f"import {auto},") for line in imports(checkpoint)]
     parts = [
         f'"""How does {found.cls} get from a text to its answer?"""\n',
-        *lines,
+        *imports(checkpoint, auto=auto),
         "",
         *named(checkpoint, texts),
         Template(SETUP).substitute(values),

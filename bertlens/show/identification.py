@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from bertlens.read.readout import POOLINGS
 from bertlens.read.recipe import ARRIVALS, Recipe
 from bertlens.run.condition import DEFAULT, MEANING
 from bertlens.run.texts import Texts, sides
@@ -109,7 +108,7 @@ def steps(recipe: Recipe) -> pd.DataFrame:
     readout = recipe.readout
     layers = "" if readout.layers == "-1" else f", of layers {readout.layers}{':' + readout.combine if readout.combine else ''}"
     normal = ", divided by its length" if readout.l2 else ""
-    lines.append(("readout", str(readout), POOLINGS[readout.pooling] + layers + normal))
+    lines.append(("readout", str(readout), readout.meaning + layers + normal))
     lines += [("afterwards", "", words) for words in recipe.post.words]
     return pd.DataFrame(lines, columns=["step", "value", "meaning"])
 

@@ -189,11 +189,12 @@ def costs(result: Costs) -> go.Figure:
     return laid_out(figure, 120 + 22 * len(names), across, {"type": "category"})
 
 
-def fresh(result: Fresh, texts: Texts, text: int = 0) -> go.Figure:
-    """The logits of one text under every seed, class by class; the largest of each seed is marked."""
+def fresh(result: Fresh, texts: Texts = (), text: int = 0) -> go.Figure:
+    """The logits of one text under every seed, class by class; the largest of each seed is marked; `texts` name it."""
     if not 0 <= text < result.logits.shape[1]:
         raise BertlensError("cannot show a text", got=f"number {text}", expected=f"0 … {result.logits.shape[1] - 1}")
     classes = [f"class {number}" for number in range(result.logits.shape[2])]
+    named = f": {_short(texts[text])}" if texts else ""
     figure = go.Figure()
     for at, (seed, values, best) in enumerate(zip(result.seeds, result.logits[:, text], result.classes[:, text], strict=True)):
         figure.add_trace(
@@ -207,7 +208,7 @@ def fresh(result: Fresh, texts: Texts, text: int = 0) -> go.Figure:
                 hovertemplate="%{x}: %{y:.4f}<extra>%{fullData.name}</extra>",
             )
         )
-    return laid_out(figure, 400, {"type": "category"}, {"title": f"logit of text {text}: {_short(texts[text])}"})
+    return laid_out(figure, 400, {"type": "category"}, {"title": f"logit of text {text}{named}"})
 
 
 def _whole(text: str | tuple[str, str]) -> str:

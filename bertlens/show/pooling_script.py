@@ -160,9 +160,9 @@ def pooling_script(
         *runs.helpers(double=double),
         POOLED + RANKS.rstrip("\n"),
         "\n",
-        *_read([*map(Readout.parse, names), *trapped], architecture.layers, narrow=condition.dtype in ("bfloat16", "float16")),
+        *reader([*map(Readout.parse, names), *trapped], architecture.layers, narrow=condition.dtype in ("bfloat16", "float16")),
         "\n",
-        *_vectors_of(passes, names, every=set(map(str, trapped)) <= set(names)),
+        *vectors_function(passes, names, every=set(map(str, trapped)) <= set(names)),
         "\n",
         *(["with DoubleThroughout():", *indent(main)] if runs.double(0, None) else main),
         COMPARED,
@@ -182,7 +182,7 @@ def _listed(chosen: Sequence[int], count: int) -> str:
     return f"[at * {count} // {len(chosen)} for at in range({len(chosen)})]" if even == list(chosen) else str(list(chosen))
 
 
-def _read(readouts: Sequence[Readout], depth: int, *, narrow: bool) -> list[str]:
+def reader(readouts: Sequence[Readout], depth: int, *, narrow: bool) -> list[str]:
     """A function that reads the outputs of one forward pass; `narrow` where vectors of 16 bits are widened first."""
     wide = "widened({})" if narrow else "{}"
     lines = WIDENED.split("\n") if narrow else []
@@ -223,7 +223,7 @@ def _expression(readout: Readout, depth: int) -> str:
     return found
 
 
-def _vectors_of(passes: Passes, names: Sequence[str], *, every: bool) -> list[str]:
+def vectors_function(passes: Passes, names: Sequence[str], *, every: bool) -> list[str]:
     """A function of `model` that runs every batch and returns these readouts; `every` where `read` has no others."""
     if passes.condition.rows == "index":
         run = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bertlens.read.logits import Logits
 from bertlens.show.passes import indent
 
 if TYPE_CHECKING:
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 
 INLINE = {"cls": "{}[:, 0]", "first_position": "{}[:, 0]", "mean_all": "{}.mean(1)"}
 """Poolings that need no mask; `cls` only where padding stands on the right."""
+
+ACTIVATED = {"": "", "softmax": ".softmax(1)", "sigmoid": ".sigmoid()"}
+"""What follows the logits, by the keys of `bertlens.read.logits.ACTIVATIONS`."""
 
 BODIES: dict[str, tuple[str, ...]] = {
     "cls": ("vectors = state[torch.arange(len(state)), mask.argmax(1)]",),
@@ -57,7 +61,7 @@ class Reading:
     @property
     def masked(self) -> bool:
         """Whether the readout looks at the mask."""
-        return not (self.inline or self.readout.pooling == "pooler")
+        return not (self.inline or self.readout.pooling == "pooler" or isinstance(self.readout, Logits))
 
     def function(self) -> list[str]:
         """`pooled(state, mask)`, where the pooling takes more than one expression."""
@@ -101,6 +105,8 @@ class Reading:
     def _vectors(self, cut: str, mask: str) -> str:
         layer = "layer" if self.readout.combine else str(self.layers[0]) if self.layers else ""
         state = (f"out.hidden_states[{layer}]" if layer else "out.last_hidden_state") + cut
+        if isinstance(self.readout, Logits):
+            return f"out.logits{cut}{ACTIVATED[self.readout.activation]}"
         if self.readout.pooling == "pooler":
             return f"out.pooler_output{cut}"
         return self.inline.format(state) if self.inline else f"pooled({state}, {mask})"

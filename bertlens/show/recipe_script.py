@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from bertlens.read.logits import Logits
 from bertlens.read.recipe import ARRIVALS, Recipe
+from bertlens.run.headed import KINDS
 from bertlens.run.texts import Texts
 from bertlens.show.passes import Passes, indent
 from bertlens.show.reading import Reading
@@ -21,6 +23,11 @@ INT8 = {
         "low, high = x.amin(0), x.amax(0)",
         "step = torch.where(high > low, (high - low) / 255, 1.0)",
         "x = ((x - low) / step - 128).trunc()",
+    ),
+    "unsigned": (
+        "low, high = x.amin(0), x.amax(0)",
+        "step = torch.where(high > low, (high - low) / 255, 1.0)",
+        "x = ((x - low) / step).trunc()",
     ),
     "rows": (
         "step = x.abs().amax(1, keepdim=True).clamp(min=torch.finfo(torch.float64).tiny) / 127",
@@ -59,6 +66,7 @@ def recipe_script(
     left = condition.side == "left"
     layers = readout.indices(architecture.layers)
     reading = Reading(readout, layers, left, bare=left and condition.rows == "index")
+    auto = KINDS["sequence"].auto if isinstance(readout, Logits) else "AutoModel"
     put = recipe.texts(texts)
     passes = Passes(condition, put, architecture, max_length, reading)
     runs = Runs((condition, condition), architecture, "cpu", 0, shared=True)
@@ -72,13 +80,13 @@ def recipe_script(
         *wrapped(f"Recipe:     {recipe.words}"),
         *wrapped(f"Condition:  {condition.words}"),
         '"""\n',
-        *imports(checkpoint, *([] if runs.plain else ["copy"]), mode=double),
+        *imports(checkpoint, *([] if runs.plain else ["copy"]), mode=double, auto=auto),
         "",
         *named(checkpoint, texts),
         *_prepared(recipe, texts),
         *([f"row_of_text = {list(rows or ())}  # the row that holds each text in the vectors given"] if moved else []),
         *([f"layers = {layers}  # {readout.layers}, 0 is the embeddings"] if readout.combine else []),
-        *loaded(attention_of(condition, architecture), "torch.float32", "cpu"),
+        *loaded(attention_of(condition, architecture), "torch.float32", "cpu", auto),
         *arrival,
         "",
         "",
@@ -149,7 +157,7 @@ def _after(post: Post) -> list[str]:
 def _stored(post: Post) -> list[str]:
     """Lines for the last step: the same numbers with fewer digits."""
     if post.store == "int8" and post.int8 in INT8:
-        return [*INT8[post.int8], "x = x.to(torch.int8)" if post.int8 == "columns" or post.codes else "x = x * step"]
+        return [*INT8[post.int8], f"x = x.to(torch.{post.format})" if post.int8 != "rows" or post.codes else "x = x * step"]
     if post.store == "int8":
         codes = f"(x / {post.step!r}).round().clamp(-128, 127)"
         return [f"x = {codes}.to(torch.int8)" if post.step == 1.0 else f"x = {codes} * {post.step!r}"]

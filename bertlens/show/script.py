@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from bertlens.run.checkpoint import PACKAGED, locate
 from bertlens.run.condition import Condition
 from bertlens.run.texts import Texts
-from bertlens.show.passes import Passes
+from bertlens.show.passes import Passes, call
 from bertlens.show.reading import Reading
 from bertlens.show.runs import Runs, attention_of
 
@@ -186,13 +186,13 @@ def wrapped(line: str) -> list[str]:
     return textwrap.wrap(line, 110, subsequent_indent=" " * 12)
 
 
-def imports(checkpoint: str, *more: str, mode: bool = False) -> list[str]:
-    """Every import of a script: `more` from the standard library; `mode` where a `TorchFunctionMode` is defined."""
+def imports(checkpoint: str, *more: str, mode: bool = False, auto: str = "AutoModel") -> list[str]:
+    """Every import of a script: `more` from the standard library, `auto`, and `mode` where a `TorchFunctionMode` is defined."""
     standard = [f"import {name}" for name in more]
     if checkpoint == PACKAGED:
         standard += ["import importlib.util", "from pathlib import Path"]
     torch = ["import torch", *(["from torch.overrides import TorchFunctionMode"] if mode else [])]
-    return [*standard, *([""] if standard else []), *torch, "from transformers import AutoModel, AutoTokenizer"]
+    return [*standard, *([""] if standard else []), *torch, f"from transformers import {auto}, AutoTokenizer"]
 
 
 def named(checkpoint: str, texts: Texts) -> list[str]:
@@ -211,11 +211,11 @@ def located(checkpoint: str) -> list[str]:
     return [f"checkpoint = {str(locate(checkpoint)) if folder else checkpoint!r}"]
 
 
-def loaded(attention: str, dtype: str, device: str) -> list[str]:
+def loaded(attention: str, dtype: str, device: str, auto: str = "AutoModel") -> list[str]:
     """Lines that make `tokenizer` and `model`."""
-    load = f'model = AutoModel.from_pretrained(checkpoint, dtype={dtype}, attn_implementation="{attention}").eval()'
+    load = ["checkpoint", f"dtype={dtype}", f'attn_implementation="{attention}"']
     return [
         'tokenizer = AutoTokenizer.from_pretrained(checkpoint, padding_side="right")',
-        load,
+        *call(f"model = {auto}.from_pretrained", load, ").eval()"),
         *([f"model.to({json.dumps(device)})"] if device != "cpu" else []),
     ]
