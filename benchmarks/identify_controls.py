@@ -53,7 +53,7 @@ class Other(ByHand):
         super().__init__(base.folder)
         self._other = model.eval()
 
-    def model(self, dtype: str, attention: str = "sdpa", *, dropout: bool = False) -> Any:
+    def model(self, dtype: str, attention: str = "sdpa", *, dropout: bool = False, head: bool = False) -> Any:
         """The other model in float32, whatever is asked for."""
         return self._other
 

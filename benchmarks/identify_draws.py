@@ -25,6 +25,11 @@ PAIRS = 0.06
 MOST = {"minilm": 56}
 """Tokens of the longest text; the small models have 64 positions."""
 MOST_SMALL = 40
+LOGITS = 0.08
+"""Share of the draws of small models that are logits of a classifier; its checkpoints have the seeds from `HEADED` on."""
+HEADED = 100
+LABELS = 4
+LEAST_SPREAD = 1e-5
 DECLARED = {"query": "query: ", "passage": "passage: "}
 
 
@@ -47,7 +52,10 @@ class Models:
             return locate("minilm")
         folder = self._root / f"{family}-{seed}"
         if not (folder / "config_sentence_transformers.json").exists():
-            build(family, folder, seed=seed)
+            if seed >= HEADED:
+                build(family, folder, seed=seed, head="sequence-classification", num_labels=LABELS)
+            else:
+                build(family, folder, seed=seed)
             prompts = DECLARED if seed % 2 else {}
             (folder / "config_sentence_transformers.json").write_text(json.dumps({"prompts": prompts}))
         return folder
@@ -97,15 +105,18 @@ class Drawn:
         return f"{self.family}-{self.model_seed}: {done}" + (f"; {self.control}" if self.control else "")
 
 
-def draft_of(draw: random.Random, models: Models, given: list[str]) -> tuple[identify_space.Draft, int]:
-    """A checkpoint with its seed, texts, and a recipe without deviations."""
+def draft_of(
+    draw: random.Random, models: Models, given: list[str], *, logits: bool = False
+) -> tuple[identify_space.Draft, int]:
+    """A checkpoint with its seed, texts, and a recipe without deviations; of a small model's `logits` where they are wanted."""
     family = "minilm" if draw.random() < models.minilm else draw.choice(FAMILIES)
     seed = 0 if family == "minilm" else draw.randint(0, 1)
+    seed += HEADED if family != "minilm" and logits else 0
     facts, tokenizer = models.loaded(family, seed).architecture, models.by_hand(family, seed).tokenizer
     pairs = facts.segments > 1 and draw.random() < PAIRS
     texts = drawn(draw, tokenizer, TEXTS, given, most=MOST.get(family, MOST_SMALL), pairs=pairs)
     longest = max(len(tokenizer(*([text] if isinstance(text, str) else text))["input_ids"]) for text in texts)
-    recipe = Recipe(readout=identify_space.readout(draw, facts))
+    recipe = Recipe(readout=identify_space.logits(draw) if seed >= HEADED else identify_space.readout(draw, facts))
     return identify_space.Draft(draw, family, seed % 2 == 1, facts, texts, longest, recipe), seed
 
 
@@ -113,7 +124,9 @@ def of_recipe(seed: int, index: int, models: Models, given: list[str]) -> Drawn:
     """The draw of a number: always the same for the same seed and texts."""
     for attempt in range(50):
         draw = random.Random(f"{seed}-{index}-{attempt}")
-        draft, model_seed = draft_of(draw, models, given)
+        # drawn apart, so that the other draws stay what they were before there were logits
+        logits = random.Random(f"logits {seed}-{index}").random() < LOGITS
+        draft, model_seed = draft_of(draw, models, given, logits=logits)
         modules = models.loaded(draft.family, model_seed).model.modules()
         dropout = any(isinstance(module, torch.nn.Dropout) and module.p > 0 for module in modules)
         count = draw.choices([0, 1, 2, 3], [0.1, 0.3, 0.3, 0.3])[0]
@@ -122,9 +135,16 @@ def of_recipe(seed: int, index: int, models: Models, given: list[str]) -> Drawn:
             found = made(draft, model_seed, deviations, models)
         except (ValueError, RuntimeError, IndexError):
             continue  # the model cannot run it
-        if np.isfinite(found.raw).all() and np.isfinite(np.asarray(found.vectors, np.float32)).all():
+        values = np.asarray(found.vectors, np.float32)
+        if np.isfinite(found.raw).all() and np.isfinite(values).all() and not nothing_left(found):
             return found
     raise AssertionError(f"draw {index} of seed {seed} found nothing that runs")
+
+
+def nothing_left(found: Drawn) -> bool:
+    """Whether texts with one and the same vector lost their mean: what is left is the rounding of whoever made them."""
+    spread = np.abs(found.raw - found.raw.mean(0)).max() / np.abs(found.raw).max()
+    return found.recipe.post.centred == "texts" and bool(spread < LEAST_SPREAD)
 
 
 def made(draft: identify_space.Draft, model_seed: int, deviations: tuple[str, ...], models: Models) -> Drawn:

@@ -11,7 +11,7 @@ from benchmarks import recipes
 from benchmarks.identify_draws import Drawn
 from benchmarks.recipes import ByHand
 from bertlens.judge.identification import Identification
-from bertlens.read.post import Post
+from bertlens.read.post import RANGED, Post
 from bertlens.read.recipe import Recipe
 
 SAME = 1e-6
@@ -81,7 +81,7 @@ def _exact(by_hand: ByHand, drawn: Drawn, recipe: Recipe, rows: tuple[int | None
     found = recipes.before_storing(raw, recipe.post)
     if recipe.post.store == "int8" and recipe.post.int8 == "rows" and recipe.post.codes:
         return np.asarray(found / np.abs(found).max(1, keepdims=True))  # a factor of a row is lost in its codes
-    if recipe.post.store == "int8" and recipe.post.int8 == "columns":
+    if recipe.post.store == "int8" and recipe.post.int8 in RANGED:
         spread = found.max(0) - found.min(0)
         return np.asarray((found - found.min(0)) / np.where(spread > 0, spread, 1.0))  # so are level and factor of a column
     return found

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks.recipes import QUANTISED, Text
+from bertlens.read.logits import Logits
 from bertlens.read.readout import POOLINGS, Readout
 from bertlens.read.recipe import Recipe
 from bertlens.run.architecture import Architecture
@@ -70,6 +71,11 @@ def readout(draw: random.Random, facts: Architecture) -> Readout:
     return Readout(pooling, layers, combine, l2)
 
 
+def logits(draw: random.Random) -> Logits:
+    """The logits of a classifier, half of them as probabilities."""
+    return Logits(activation=draw.choice(["", "", "softmax", "sigmoid"]))
+
+
 def batched(draft: Draft) -> bool:
     """Batches of B in one of the orders in which people fill them; most often where that changes the vectors."""
     size = draft.draw.randint(2, len(draft.texts) - 1)
@@ -78,7 +84,7 @@ def batched(draft: Draft) -> bool:
     draft.recipe = replace(draft.recipe, arrival=arrival)
     if arrival == "rows":
         draft.order = "permuted"
-    if draft.recipe.readout.pooling not in ("mean_all", "pooler") and draft.draw.random() < 0.6:
+    if draft.recipe.readout.pooling not in ("mean_all", "pooler", "logits") and draft.draw.random() < 0.6:
         draft.recipe = replace(draft.recipe, readout=replace(draft.recipe.readout, pooling="mean_all"))
     return True
 
@@ -151,6 +157,8 @@ def doubled(draft: Draft) -> bool:
 
 
 def quantised(draft: Draft) -> bool:
+    if isinstance(draft.recipe.readout, Logits):
+        return False
     way = draft.draw.choice(list(QUANTISED.values()))
     draft.post(store=way.store, int8=way.int8, step=way.step, codes=way.codes, scale=way.scale)
     if way.scale == 127.0:
@@ -238,6 +246,7 @@ APART = (
     {"sign", "scale"},
 )
 """Groups that are not combined: the second would undo the first, or hide it altogether."""
+OF_VECTORS = ("dims", "scale", "centred", "sign")
 RARE, OFTEN = ("rows", "dropout", "sign", "centred", "attention", "lower"), ("order", "store")
 
 
@@ -247,6 +256,8 @@ def deviate(draft: Draft, count: int, *, dropout: bool) -> tuple[str, ...]:
     named: list[str] = []
     left = [group for group in DEVIATIONS if dropout or group != "dropout"]
     weights = {group: 0.5 if group in RARE else 2.0 if group in OFTEN else 1.0 for group in left}
+    if isinstance(draft.recipe.readout, Logits):  # what people do to vectors and not to logits
+        left = [group for group in left if group not in OF_VECTORS]
     while len(named) < count:
         group = draft.draw.choices(left, [weights[one] for one in left])[0]
         if group in groups or any({group, other} in APART for other in groups):

@@ -16,8 +16,9 @@ from unittest.mock import patch
 import numpy as np
 import torch
 from sentence_transformers.quantization import quantize_embeddings
-from transformers import AutoModel, AutoTokenizer
+from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
+from bertlens.read.logits import Logits
 from bertlens.read.post import Post
 from bertlens.read.recipe import Recipe
 from bertlens.run.condition import Condition
@@ -34,13 +35,13 @@ class ByHand:
     def __init__(self, folder: Path | str) -> None:
         self.folder = str(folder)
         self.tokenizer = AutoTokenizer.from_pretrained(self.folder)
-        self._models: OrderedDict[tuple[str, str, bool], Any] = OrderedDict()
+        self._models: OrderedDict[tuple[str, str, bool, bool], Any] = OrderedDict()
 
-    def model(self, dtype: str, attention: str = "sdpa", *, dropout: bool = False) -> Any:
-        """`AutoModel` in a number format, with dropout on or off."""
-        key = (dtype, attention, dropout)
+    def model(self, dtype: str, attention: str = "sdpa", *, dropout: bool = False, head: bool = False) -> Any:
+        """`AutoModel` in a number format, with dropout on or off; with its head the classifier."""
+        key = (dtype, attention, dropout, head)
         if key not in self._models:
-            self._models[key] = _loaded(self.folder, dtype, attention).train(dropout)
+            self._models[key] = _loaded(self.folder, dtype, attention, head).train(dropout)
             while len(self._models) > KEPT:
                 self._models.popitem(last=False)
         self._models.move_to_end(key)
@@ -52,11 +53,12 @@ class ByHand:
         return int(self.tokenizer.model_max_length)
 
 
-def _loaded(folder: str, dtype: str, attention: str) -> Any:
+def _loaded(folder: str, dtype: str, attention: str, head: bool) -> Any:
+    auto = AutoModelForSequenceClassification if head else AutoModel
     try:
-        return AutoModel.from_pretrained(folder, dtype=getattr(torch, dtype), attn_implementation=attention)
+        return auto.from_pretrained(folder, dtype=getattr(torch, dtype), attn_implementation=attention)
     except ValueError:  # MPNet has no fused attention
-        return AutoModel.from_pretrained(folder, dtype=getattr(torch, dtype), attn_implementation="eager")
+        return auto.from_pretrained(folder, dtype=getattr(torch, dtype), attn_implementation="eager")
 
 
 def raw(
@@ -79,7 +81,8 @@ def raw(
     prepared = [_prepared(text, recipe) for text in texts]
     encoded = [_encoded(by_hand.tokenizer, text, condition, by_hand.limit) for text in prepared]
     order = _order(prepared, [len(row["input_ids"]) for row in encoded], recipe.arrival, rows)
-    model = by_hand.model(condition.dtype, condition.attention, dropout=condition.dropout == "on")
+    head = isinstance(recipe.readout, Logits)
+    model = by_hand.model(condition.dtype, condition.attention, dropout=condition.dropout == "on", head=head)
     size = {"whole": len(order), "alone": 1}.get(str(condition.batch)) or int(condition.batch)
     vectors: list[Any] = [None] * len(order)
     with torch.no_grad(), torch.random.fork_rng(devices=[]), _softmax_in(condition.dtype):
@@ -186,6 +189,8 @@ def _arguments(
 def _vectors(out: Any, ids: torch.Tensor, real: torch.Tensor, tokenizer: Any, recipe: Recipe) -> torch.Tensor:
     """Outputs of one pass as one vector per row."""
     readout = recipe.readout
+    if isinstance(readout, Logits):
+        return {"softmax": out.logits.softmax(dim=-1), "sigmoid": torch.sigmoid(out.logits), "": out.logits}[readout.activation]
     if readout.pooling == "pooler":
         vectors = out.pooler_output
     elif readout.combine:
@@ -250,8 +255,8 @@ def stored(vectors: np.ndarray, post: Post) -> np.ndarray:
         return torch.from_numpy(np.ascontiguousarray(vectors)).bfloat16().float().numpy()
     if post.store != "int8":
         return np.round(vectors, int(post.store)) if post.store else vectors
-    if post.int8 == "columns":
-        return np.asarray(quantize_embeddings(vectors, precision="int8"))
+    if post.int8 in ("columns", "unsigned"):
+        return np.asarray(quantize_embeddings(vectors, precision="int8" if post.int8 == "columns" else "uint8"))
     if post.int8 == "rows":
         largest = np.abs(vectors).max(axis=1, keepdims=True)
         codes = np.round(vectors / largest * 127)

@@ -151,6 +151,7 @@ STORED = {
     "codes": Post(store="int8", scale=127.0),
     "by rows": Post(store="int8", int8="rows"),
     "by columns": Post(store="int8", int8="columns"),
+    "by columns, without a sign": Post(store="int8", int8="unsigned"),
 }
 
 
@@ -165,10 +166,12 @@ def test_how_vectors_are_stored_is_told(bert: Checkpoint, by_hand: ByHand, name:
     assert answer.best.floor >= answer.best.max_abs and answer.best.floor > 1e-4
 
 
-def test_what_quantize_embeddings_makes_is_codes_by_columns(bert: Checkpoint, by_hand: ByHand) -> None:
-    codes = quantize_embeddings(of(by_hand, recipe(readout="mean|l2")), precision="int8")
+@pytest.mark.parametrize("precision", ["int8", "uint8"])
+def test_what_quantize_embeddings_makes_is_codes_by_columns(bert: Checkpoint, by_hand: ByHand, precision: Any) -> None:
+    codes = quantize_embeddings(of(by_hand, recipe(readout="mean|l2")), precision=precision)
     answer = bertlens.identify(bert, TEXTS, codes)
-    assert answer.verdict == "found" and answer.best is not None and answer.best.recipe.post.int8 == "columns"
+    assert answer.verdict == "found" and answer.best is not None, answer.sentence
+    assert answer.best.recipe.to_dict()["store"] == answer.vectors["stored"] == precision
 
 
 def test_the_first_components_divided_by_their_length(bert: Checkpoint, by_hand: ByHand) -> None:

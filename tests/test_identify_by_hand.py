@@ -13,6 +13,8 @@ from benchmarks.identify_controls import CONTROLS, of_control
 from benchmarks.identify_draws import Drawn, Models, of_recipe
 from benchmarks.identify_judge import judged
 from bertlens.judge.identification import Candidate, Identification
+from bertlens.read.logits import Logits
+from bertlens.read.readout import Readout
 from bertlens.read.recipe import Recipe, made
 
 FAMILIES = ("bert", "distilbert", "mpnet", "roberta")
@@ -40,6 +42,7 @@ def answer(recipe: Recipe, rows: tuple[int | None, ...], verdict: str = "found")
 
 def test_two_ways_of_carrying_out_a_recipe_agree(models: Models, draws: list[Drawn]) -> None:
     """What `made` computes is what plain transformers compute, in float64 to the last digits."""
+    assert any(isinstance(drawn.recipe.readout, Logits) for drawn in draws)
     assert {drawn.family for drawn in draws} == set(FAMILIES) and {len(drawn.deviations) for drawn in draws} == {0, 1, 2, 3}
     for drawn in draws:
         if drawn.recipe.condition.dropout == "on":
@@ -66,7 +69,7 @@ def test_the_truth_is_judged_right_and_a_spoiled_one_wrong(models: Models, draws
         truth = judged(drawn, answer(drawn.recipe, drawn.row_of_text, "none" if dropout else "found"), folder)
         assert truth["right"] and not truth["wrong_found"], drawn.words
         pooling = "max" if drawn.recipe.readout.pooling != "max" else "cls"
-        wrong = replace(drawn.recipe, readout=replace(drawn.recipe.readout, pooling=pooling, layers="-1", combine=""))
+        wrong = replace(drawn.recipe, readout=Readout(pooling, l2=drawn.recipe.readout.l2))
         found = judged(drawn, answer(wrong, drawn.row_of_text), folder)
         one_token = drawn.recipe.condition.rows == "index" or drawn.recipe.post.sign == "only"
         assert one_token or (not found["right"] and found["wrong_found"]), drawn.words

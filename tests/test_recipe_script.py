@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from bertlens.errors import BertlensError
+from bertlens.read.logits import Logits
 from bertlens.read.post import Post
 from bertlens.read.readout import Readout
 from bertlens.read.recipe import ARRIVALS, Recipe, made
@@ -21,6 +22,7 @@ from bertlens.run.checkpoint import Checkpoint
 from bertlens.run.condition import CHOICES, Condition
 from bertlens.run.texts import Texts
 from bertlens.show.recipe_script import recipe_script
+from tests.conftest import Loaded
 from tests.scripts import PAIRS, TEXTS, Load, assert_well_written, load, one_thread
 
 __all__ = ["load", "one_thread"]
@@ -59,6 +61,7 @@ RECIPES = [
     recipe("", "mean", store="int8", int8="rows"),
     recipe("", "mean", store="int8", int8="rows", codes=False),
     recipe("", "mean", store="int8", int8="columns"),
+    recipe("", "mean", store="int8", int8="unsigned"),
 ]  # fmt: skip
 
 
@@ -108,7 +111,7 @@ def test_every_step_and_every_arrival_is_tried() -> None:
     assert {chosen.arrival for chosen in RECIPES} == set(ARRIVALS)
     for name, default in vars(Post()).items():
         assert any(getattr(chosen.post, name) != default for chosen in RECIPES), name
-    assert {chosen.post.int8 for chosen in RECIPES} == {"", "rows", "columns"}
+    assert {chosen.post.int8 for chosen in RECIPES} == {"", "rows", "columns", "unsigned"}
     assert {key for key in CHOICES if any(getattr(chosen.condition, key) != CHOICES[key][0] for chosen in RECIPES)} == set(
         CHOICES
     )
@@ -125,6 +128,32 @@ def test_other_families(load: Load, monkeypatch: pytest.MonkeyPatch, tmp_path: P
         assert_made(run(written(checkpoint, TEXTS, chosen), monkeypatch, tmp_path)[0], expected, chosen.post)
         ran += 1
     assert ran >= 3
+
+
+LOGITS = [
+    (Condition(), Logits(), Post()),
+    (Condition.parse("mask=off,batch=2"), Logits(activation="softmax"), Post(store="3")),
+    (Condition.parse("side=left,segments=ones"), Logits(activation="sigmoid"), Post(store="float16")),
+    (Condition.parse("rows=index"), Logits(), Post()),
+    (Condition.parse("dtype=float64,attention=eager"), Logits(activation="softmax"), Post()),
+    (Condition.parse("dropout=on"), Logits(), Post()),
+]
+
+
+@pytest.mark.parametrize("family", ["bert", "modernbert"])
+def test_logits(loaded: Loaded, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, family: str) -> None:
+    checkpoint, ran = loaded(family, head="sequence-classification", num_labels=3), 0
+    for condition, readout, post in LOGITS:
+        chosen = Recipe(condition, readout, post)
+        try:
+            expected = made(checkpoint, TEXTS, chosen)
+        except BertlensError:  # no segments
+            continue
+        script = written(checkpoint, TEXTS, chosen)
+        assert_well_written(script)
+        assert_made(run(script, monkeypatch, tmp_path)[0], expected, post)
+        ran += 1
+    assert ran >= 5 and expected.shape == (len(TEXTS), 3)
 
 
 def test_a_plain_recipe_is_the_plain_idiom(load: Load, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bertlens.judge.display import notebook
+from bertlens.judge.display import Shown
 from bertlens.judge.findings import Finding
 from bertlens.judge.measures import plain
 from bertlens.read.recipe import Recipe
@@ -81,7 +81,7 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Identification:
+class Identification(Shown):
     """Which recipe made the vectors.
 
     Attributes
@@ -165,7 +165,3 @@ class Identification:
         listed = [*([self.best] if self.best else []), *self.alternatives]
         kept = ("words", "max_abs", "cosine", "floor", "explained", "texts", "note")
         return pd.DataFrame([{key: one.to_dict()[key] for key in kept} for one in listed], columns=list(kept))
-
-    def _repr_html_(self) -> str:
-        """The verdict and the first rows, for notebooks."""
-        return notebook(self)

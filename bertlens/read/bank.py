@@ -29,6 +29,7 @@ from bertlens.run.variants import running
 
 if TYPE_CHECKING:
     from bertlens.run.checkpoint import Checkpoint
+    from bertlens.run.headed import Headed
 
 TOKENS_AT_ONCE = 2048
 """Padded tokens of the rows that go through the model together."""
@@ -54,23 +55,31 @@ class Row:
     key : what went into the model; two rows with one key are the same row.
     values : (states, poolings, hidden), in the order of `OF_STATES`.
     pooler : pooler_output, (hidden,), or None.
+    logits : of the head, (labels,), or None where the bank has none.
     """
 
     key: bytes
     values: np.ndarray
     pooler: np.ndarray | None
+    logits: np.ndarray | None = None
 
 
 class Bank:
     """Rows of some texts under any condition; see the module.
+
+    Parameters
+    ----------
+    head : where logits are wanted as well, the model with its head; every row is then run through both.
 
     Attributes
     ----------
     passed : rows that went through the model.
     """
 
-    def __init__(self, checkpoint: Checkpoint, texts: Texts, progress: Progress = silent) -> None:
-        self.checkpoint, self.texts, self.progress = checkpoint, texts, progress
+    def __init__(
+        self, checkpoint: Checkpoint, texts: Texts, progress: Progress = silent, *, head: Headed | None = None
+    ) -> None:
+        self.checkpoint, self.texts, self.progress, self.head = checkpoint, texts, progress, head
         self.passed = 0
         self._rows: OrderedDict[bytes, Row] = OrderedDict()
         self._tokens: dict[tuple[str, bool, str, int], dict[int, Tokens]] = {}
@@ -125,14 +134,14 @@ class Bank:
             return [condition.padding] * count
         lengths = self.lengths(way)
         if condition.batch == "alone":
-            return [int(length) for length in lengths[:, 1]]
+            return list(map(int, lengths[:, 1].tolist()))
         size = count if condition.batch == "whole" else int(condition.batch)
         order = np.array(arrived(lengths, way.arrival, rows))
         starts = np.arange(0, count, size)
         longest = np.maximum.reduceat(lengths[order, 1], starts)
         widths = np.empty(count, int)
         widths[order] = np.repeat(longest, np.diff([*starts, count]))
-        return [int(width) for width in widths]
+        return list(map(int, widths.tolist()))
 
     @property
     def states(self) -> int:
@@ -179,7 +188,8 @@ class Bank:
             if any(row.pooler is None for row in rows)
             else np.stack([row.pooler for row in rows if row.pooler is not None])
         )
-        return Pooled(state_names(depth, tied=bool(self._tied)), depth, values, pooler)
+        logits = [row.logits for row in rows if row.logits is not None]
+        return Pooled(state_names(depth, tied=bool(self._tied)), depth, values, pooler, np.stack(logits) if logits else None)
 
     def _batch(self, one: Asked) -> Batch | None:
         """What goes into the model for one row."""
@@ -227,11 +237,14 @@ class Bank:
             real, special = joined.real.to(states[0].device), joined.special.to(states[0].device)
             read = np.stack([_every_pooling(state, real, special) for state in states], 1)  # (rows, states, poolings, hidden)
             pooler = None if outputs.pooler_output is None else wide(outputs.pooler_output).numpy()
+            logits = None if self.head is None else self.head.logits(joined, dtype, attention, device=device).numpy()
         self.passed += len(rows)
         self.progress(self.passed, 0, "rows run through the model")
         found = {}
         for at, (key, _) in enumerate(rows):
-            found[key] = self._rows[key] = Row(key, read[at], None if pooler is None else pooler[at])
+            found[key] = self._rows[key] = Row(
+                key, read[at], None if pooler is None else pooler[at], None if logits is None else logits[at]
+            )
             self._bytes += read[at].nbytes
         while self._bytes > MOST_BYTES and len(self._rows) > len(rows):
             self._bytes -= self._rows.popitem(last=False)[1].values.nbytes

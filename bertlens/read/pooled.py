@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from bertlens.errors import BertlensError
+from bertlens.read.logits import Logits
 from bertlens.read.pooling import AVERAGES, averages, pooled
 from bertlens.read.readout import POOLINGS, Readout
 from bertlens.read.survey import Pass, survey, wide
@@ -33,12 +34,14 @@ class Pooled:
     depth : layers of the model; hidden_states has one entry more.
     values : pooling -> (states, texts, hidden), float32, or float64 of a float64 run.
     pooler : pooler_output, (texts, hidden), or None where the model has no pooler.
+    logits : of the sequence-classification head, (texts, labels), or None where nobody asked for them.
     """
 
     states: tuple[str, ...]
     depth: int
     values: dict[str, np.ndarray]
     pooler: np.ndarray | None
+    logits: np.ndarray | None = None
 
     @property
     def tied(self) -> bool:
@@ -64,6 +67,10 @@ class Pooled:
             For a pooler that the model does not have, layers beyond its depth, or a pooling that was not gathered.
         """
         chosen = Readout.parse(readout)
+        if isinstance(chosen, Logits):
+            if self.logits is None:
+                raise BertlensError(f"cannot read {chosen} from these passes", got="passes without the head")
+            return chosen.of(self.logits)
         if chosen.pooling == "pooler":
             if self.pooler is None:
                 raise BertlensError("cannot read pooler_output", got="a model without a pooler", do="read cls or mean instead")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,12 @@ INT8 = {
     "": "one step for all",
     "rows": "each vector by its own largest component",
     "columns": "each component from its least to its largest value over the texts, as sentence-transformers does",
+    "unsigned": "each component from its least to its largest value over the texts, as codes 0 … 255",
 }
-"""How int8 is scaled."""
+"""How int8 is scaled, and uint8."""
+
+RANGED = {"columns": 128, "unsigned": 0}
+"""Kinds that depend on the other texts, with what is subtracted from the codes 0 … 255."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,12 @@ class Post:
     @property
     def among_texts(self) -> bool:
         """Whether a vector depends on the vectors of the other texts."""
-        return self.centred == "texts" or (self.store == "int8" and self.int8 == "columns")
+        return self.centred == "texts" or (self.store == "int8" and self.int8 in RANGED)
+
+    @property
+    def format(self) -> str:
+        """What it is stored in, as `store`, but "uint8" where the codes have no sign."""
+        return "uint8" if self.int8 == "unsigned" else self.store
 
     def apply(self, vectors: np.ndarray) -> np.ndarray:
         """The vectors as they come out: (texts, dims), float64."""
@@ -71,9 +80,8 @@ class Post:
         if self.sign:
             values = np.abs(values) if self.sign == "removed" else np.sign(values)
         values = values * self.scale
-        if self.store == "int8" and self.int8 == "columns":
-            low, high = values.min(0), values.max(0)
-            return np.asarray((values - low) / np.where(high > low, (high - low) / 255, 1.0) - 128)
+        if self.store == "int8" and self.int8 in RANGED:
+            return ranged(values, self.int8)
         if self.store == "int8" and self.int8 == "rows" and self.codes:
             return np.asarray(values / _steps(values))
         return values
@@ -87,7 +95,7 @@ class Post:
             return np.asarray(np.round(values / decades) * decades)
         if self.store != "int8":
             return np.round(values, int(self.store)) if self.store else values
-        if self.int8 == "columns":
+        if self.int8 in RANGED:
             return np.asarray(np.trunc(values))
         step = 1.0 if self.int8 and self.codes else _steps(values) if self.int8 else self.step
         return np.asarray(np.clip(np.round(values / step), -128, 127) * step)
@@ -102,10 +110,19 @@ class Post:
             return np.asarray(_decades(values) * (0.5 * 10.0 ** (1 - int(self.store[:-1]))))
         if self.store != "int8":
             return np.full_like(values, 0.5 * 10.0 ** -int(self.store) if self.store else 0.0)
-        if self.int8 == "columns":
+        if self.int8 in RANGED:
             return np.ones_like(values)
         step = 1.0 if self.int8 and self.codes else _steps(values) if self.int8 else self.step
         return np.zeros_like(values) + step / 2
+
+    def weights(self, vectors: np.ndarray) -> np.ndarray:
+        """How much a difference in each component counts, (dims,), 0 … 1: its range, where each is stretched to one range."""
+        if self.store != "int8" or self.int8 not in RANGED:
+            return np.ones(1)
+        values = replace(self, store="").before_storing(vectors)
+        ranges = np.ptp(values, 0)
+        alike = not float(ranges.max()) > 1e-4 * float(np.abs(values).max())  # the same vector for every text, or no number
+        return np.ones(1) if alike else np.asarray(ranges / ranges.max())
 
     def to_dict(self) -> dict[str, Any]:
         """Only what is done, in the contract's names."""
@@ -121,7 +138,7 @@ class Post:
         if self.scale != 1.0:
             done["scale"] = self.scale
         if self.store:
-            done["store"] = int(self.store) if self.store.isdigit() else self.store
+            done["store"] = int(self.store) if self.store.isdigit() else self.format
         if self.store == "int8":
             done["int8"] = self.int8 or "step"
             done |= {"step": self.step} if not self.int8 else {"codes": self.codes} if self.int8 == "rows" else {}
@@ -143,10 +160,16 @@ class Post:
         elif self.store.endswith("g"):
             said.append(f"rounded to {self.store[:-1]} significant digits")
         elif self.store == "int8":
-            said.append(f"stored as int8 ({INT8[self.int8]})")
+            said.append(f"stored as {self.format} ({INT8[self.int8]})")
         elif self.store:
             said.append(f"stored as {self.store}")
         return tuple(said)
+
+
+def ranged(values: np.ndarray, kind: str) -> np.ndarray:
+    """The codes of vectors by a key of `RANGED` before they are rounded; the range is over the first axis."""
+    low, high = values.min(0, keepdims=True), values.max(0, keepdims=True)
+    return np.asarray((values - low) / np.where(high > low, (high - low) / 255, 1.0) - RANGED[kind])
 
 
 def _steps(values: np.ndarray) -> np.ndarray:

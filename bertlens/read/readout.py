@@ -86,6 +86,11 @@ class Readout:
         layers = f"{self.layers}:{self.combine}" if self.combine else self.layers
         return self.pooling + (f"@{layers}" if layers != "-1" else "") + ("|l2" if self.l2 else "")
 
+    @property
+    def meaning(self) -> str:
+        """The pooling in one sentence."""
+        return POOLINGS[self.pooling]
+
     def in_every_layer(self) -> Readout:
         """The readout itself, if it can be followed from layer to layer: a pooling of hidden states that names no layers."""
         if self.layers == "-1" and self.pooling != "pooler":

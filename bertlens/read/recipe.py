@@ -97,7 +97,7 @@ def arrived(lengths: Any, arrival: str, rows: Sequence[int | None] | None = None
     if arrival in ("given", "rows"):
         return list(range(count))
     which, sign = int("tokens" in arrival), -1 if arrival.startswith("most") else 1
-    return [int(text) for text in np.argsort(sign * np.asarray(lengths)[:, which], kind="stable")]
+    return list(map(int, np.argsort(sign * np.asarray(lengths)[:, which], kind="stable").tolist()))
 
 
 def made(

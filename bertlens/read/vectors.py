@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from bertlens.errors import BertlensError
+from bertlens.read.logits import Logits, read_logits
 from bertlens.read.pooling import pooled
 from bertlens.read.readout import Readout
 from bertlens.run.inputs import Inputs
@@ -57,9 +58,14 @@ def read_all(
     BertlensError
         For a pooler that the model does not have, or layers beyond its depth; before anything is run.
     """
-    layers = {readout: layers_of(inputs.checkpoint, readout) for readout in readouts}
+    layers = {readout: layers_of(inputs.checkpoint, readout) for readout in readouts if not isinstance(readout, Logits)}
     every = sorted({layer for chosen in layers.values() for layer in chosen})
     vectors: dict[Readout, np.ndarray] = {}
+    if heads := [readout for readout in readouts if isinstance(readout, Logits)]:
+        logits = read_logits(inputs, dtype=dtype, device=device, seed=seed, progress=progress)
+        vectors |= {readout: readout.of(logits) for readout in heads}
+        if not layers:
+            return vectors
     # closed at once when the work is cancelled: a pass that waits would hold the seeded stretch of dropout
     how = {"dtype": dtype, "device": device, "seed": seed, "workers": workers, "progress": progress}
     with closing(forward(inputs, layers=every, **how)) as passes:  # type: ignore[arg-type]

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from bertlens.judge.findings import FAULT_OF, Finding, most_serious_first, named, of_checkpoint
 from bertlens.judge.identify.given import Given
 from bertlens.judge.usable import of_recipe
+from bertlens.read.logits import Logits
 from bertlens.read.recipe import Recipe
+from bertlens.run.packing import READS_FIRST
 from bertlens.run.texts import Texts
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ def of_ways(recipe: Recipe, checkpoint: Checkpoint, tokens: Sequence[Tokens], ev
             continue
         if fault is not None:
             found.append(named(fault, "problem", {key: value, **evidence}, (str(recipe.readout),)))
-    if recipe.readout.pooling == "first_position" and condition.side == "left":
+    if recipe.readout.pooling in READS_FIRST and condition.side == "left":
         found.append(named("cls-read-at-padding", "problem", evidence, (str(recipe.readout),)))
     if recipe.readout.pooling == "mean_all":
         found.append(named("mean-includes-padding", "problem", evidence, (str(recipe.readout),)))
@@ -75,7 +77,7 @@ def of_ways(recipe: Recipe, checkpoint: Checkpoint, tokens: Sequence[Tokens], ev
 def of_readout(recipe: Recipe, checkpoint: Checkpoint) -> list[Finding]:
     """What speaks against what was read, and what was done to it."""
     found = [finding for finding in of_checkpoint(checkpoint, recipe.readout) if finding.severity == "problem"]
-    found += of_recipe(checkpoint, recipe.readout)
+    found += of_recipe(checkpoint, recipe.readout) if not isinstance(recipe.readout, Logits) else []
     depth = checkpoint.architecture.layers
     if recipe.readout.layers == str(depth - 1) and not recipe.readout.combine:
         title = f"hidden_states[{depth - 1}] was read, the layer before the last; the last is hidden_states[{depth}], or -1"
@@ -86,7 +88,7 @@ def of_readout(recipe: Recipe, checkpoint: Checkpoint) -> list[Finding]:
     if post.store:
         words = post.words[-1]
         title = f"The vectors were {words}: digits that are gone do not come back"
-        found.append(named("storage-precision", "note", {"store": post.store}, (), title))
+        found.append(named("storage-precision", "note", {"store": post.format}, (), title))
     if post.dims is not None and not post.again:
         title = f"Only the first {post.dims} components were kept and not divided by the length again: lengths differ by text"
         found.append(named("normalised-vs-raw", "caution", {"dims": post.dims}, (str(recipe.readout),), title))

@@ -14,6 +14,7 @@ from bertlens.judge.identify.doubt import Twin, suggestions
 from bertlens.judge.identify.proof import Proof
 from bertlens.judge.identify.search import Clue
 from bertlens.judge.wording import number
+from bertlens.read.logits import Logits
 from bertlens.read.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ def _whole(proven: Proof, tokens: Sequence[int]) -> bool:
     left = [text for text, fits in zip(proven.texts, proven.explained, strict=True) if not fits]
     if not left:
         return True
+    if isinstance(proven.recipe.readout, Logits):  # so few numbers are explained by chance where all but some are
+        return False
     fine = [tokens[text] for text, fits in zip(proven.texts, proven.explained, strict=True) if fits]
     few = len(left) <= max(1, len(proven.texts) // 10) and len(proven.texts) >= 6
     return few and max(fine) > max(tokens[text] for text in left)

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bertlens.judge.identification import Candidate, Identification
-from bertlens.judge.identify.changes import Room, changes
+from bertlens.judge.identify.changes import Room, changes, padded_to
 from bertlens.judge.identify.fit import ROUGH, fit
 from bertlens.judge.identify.given import Given
 from bertlens.judge.identify.search import Clue
 from bertlens.judge.identify.space import Space
 from bertlens.read.bank import Asked as Row
 from bertlens.read.bank import Bank
+from bertlens.read.logits import Logits
 from bertlens.read.recipe import Recipe
 from bertlens.run.environment import environment
 from bertlens.run.texts import Texts
@@ -36,7 +37,14 @@ NO_TIME = "The search ended because its time was over, before every recipe was t
 
 @dataclass
 class Asked:
-    """What is to be identified, with what the search keeps."""
+    """What is to be identified, with what the search keeps.
+
+    Attributes
+    ----------
+    note : what was not compared, and why.
+    started, deadline, latest, ended : of `time.monotonic`: when the search began, has to end, when what follows has to end,
+        and when the search ended.
+    """
 
     checkpoint: Checkpoint
     texts: Texts
@@ -44,8 +52,10 @@ class Asked:
     bank: Bank
     space: Space
     room: Room
+    note: str = ""
     started: float = field(default_factory=time.monotonic)
     deadline: float = 0.0
+    latest: float = float("inf")
     ended: float = 0.0
 
     @property
@@ -64,7 +74,7 @@ def identification(asked: Asked, **parts: Any) -> Identification:
     return Identification(
         checkpoint=asked.checkpoint.to_dict(),
         vectors=asked.given.facts(),
-        notes=(NO_TIME,) if asked.out_of_time else (),
+        notes=tuple(filter(None, (asked.note, NO_TIME if asked.out_of_time else ""))),
         environment=environment(asked.texts, asked.checkpoint.device, 0),
         passes=asked.bank.passed,
         seconds=time.monotonic() - asked.started,
@@ -97,6 +107,8 @@ def around(asked: Asked, recipe: Recipe, rows: Sequence[int | None]) -> list[Can
     probes = tuple(sorted(there, key=lambda text: int(lengths[text]))[:2])
     targets, near = tuple(int(rows[text] or 0) for text in probes), asked.space.readouts[place]
     readouts = [one for one in asked.space.readouts if (one.layers == near.layers) != (one.pooling == near.pooling)]
+    if isinstance(near, Logits):
+        readouts = [one for one in asked.space.logits if one != near]
     clues = [Clue(recipe, readout, 0.0, probes, targets) for readout in readouts]
     clues += [Clue(way, near, 0.0, probes, targets) for way in islice(changes(recipe, asked.room), AROUND)]
     found = [_candidate(asked, clue) for clue in clues if asked.bank.cuts(clue.way, probes)]
@@ -105,8 +117,8 @@ def around(asked: Asked, recipe: Recipe, rows: Sequence[int | None]) -> list[Can
 
 def _candidate(asked: Asked, clue: Clue) -> Candidate | None:
     condition = clue.way.condition
-    widths = asked.bank.widths(clue.way)
-    rows = asked.bank.read([Row(clue.way, text, widths[text]) for text in clue.probes])
+    wide = padded_to(asked.bank, clue.way, clue.readout, clue.probes)
+    rows = asked.bank.read([Row(clue.way, text, wide[text]) for text in clue.probes])
     whole = [row for row in rows if row is not None]
     if len(whole) < len(rows):
         return None

@@ -11,6 +11,7 @@ from bertlens.read.recipe import Recipe
 from bertlens.run.condition import Condition
 
 if TYPE_CHECKING:
+    from bertlens.read.bank import Bank
     from bertlens.run.checkpoint import Checkpoint
 
 LENGTHS = (
@@ -106,6 +107,24 @@ def moves(condition: Condition, readout: Readout) -> bool:
     return condition.side == "left" or (condition.rows == "slice" and (condition.mask != "on" or reads_padding))
 
 
+def padded_to(
+    bank: Bank, way: Recipe, readout: Readout, texts: Sequence[int], rows: Sequence[int | None] | None = None
+) -> dict[int, int]:
+    """The padded length of some texts under a recipe, for which as few others as possible are tokenised.
+
+    Where neighbours do not count it is their own.
+    """
+    if way.condition.padding == "longest" and not moves(way.condition, readout):
+        return {text: bank.longest(way, [text]) for text in texts}
+    size = way.condition.batch
+    if way.condition.padding == "longest" and way.arrival == "given" and isinstance(size, int):
+        starts, last = {text: text - text % size for text in texts}, len(bank.texts)
+        longest = {start: bank.longest(way, range(start, min(start + size, last))) for start in set(starts.values())}
+        return {text: longest[start] for text, start in starts.items()}
+    every = bank.widths(way, rows)
+    return {text: every[text] for text in texts}
+
+
 def changes(way: Recipe, room: Room) -> Iterator[Recipe]:
     """Recipes one step away, the commonest first; without truncation, number format and attention."""
 
@@ -118,8 +137,10 @@ def changes(way: Recipe, room: Room) -> Iterator[Recipe]:
     for value in ("off", "inverted", *(("swapped",) if room.segments > 1 else ())):
         if condition.mask != value:
             yield from (put(mask=value, **structure) for structure in structures)
+            if value != "off":  # what attends to nothing at all is another thing in each implementation
+                yield from (put(mask=value, attention="eager", **structure) for structure in structures)
             if value != "off" and not there:  # a mask of zeros alone
-                yield put(mask=value)
+                yield from (put(mask=value, attention=attention) for attention in ("sdpa", "eager"))
     if condition.mask != "on":
         yield put(mask="on")
     if not there:

@@ -15,6 +15,7 @@ from bertlens.judge.identify.search import Clue
 from bertlens.judge.identify.settle import Settle, Settled
 from bertlens.judge.identify.space import Space
 from bertlens.read.bank import Bank
+from bertlens.read.logits import Logits
 from bertlens.read.readout import POOLINGS
 from bertlens.read.recipe import Recipe
 from bertlens.run.condition import COUNTS, DEFAULT
@@ -145,7 +146,7 @@ def _neighbours(recipe: Recipe, room: Room) -> Iterator[Recipe]:
         condition = way.condition
         alone = condition.batch == "alone" and condition.padding == "longest"
         yield replace(way, condition=condition.replace(batch="whole")) if alone else way
-    for pooling in POOLINGS:
+    for pooling in () if isinstance(recipe.readout, Logits) else POOLINGS:
         if pooling not in (recipe.readout.pooling, "pooler") and recipe.readout.pooling != "pooler":
             yield replace(recipe, readout=replace(recipe.readout, pooling=pooling))
 

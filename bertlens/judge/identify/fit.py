@@ -9,8 +9,9 @@ import numpy as np
 
 from bertlens.judge.identify.given import Given
 from bertlens.judge.identify.space import collinear
+from bertlens.read.logits import Logits
 from bertlens.read.pooled import Pooled
-from bertlens.read.post import Post
+from bertlens.read.post import RANGED, Post
 from bertlens.read.readout import Readout
 
 ROUGH = 2e-5
@@ -28,9 +29,9 @@ class Fit:
     ----------
     readout, post : what was fitted.
     expected : (texts, dims), the vectors before they were stored.
-    error : (texts,), largest absolute difference.
+    error, off : (texts,), largest and mean absolute difference.
     over : (texts,), largest part of a difference that storing does not explain.
-    size : (texts,), largest component expected.
+    size : (texts,), largest component expected, of which rounding is a share; of logits at least 1.
     cosine : (texts,), cosine with the rows.
     """
 
@@ -38,6 +39,7 @@ class Fit:
     post: Post
     expected: np.ndarray
     error: np.ndarray
+    off: np.ndarray
     over: np.ndarray
     size: np.ndarray
     cosine: np.ndarray
@@ -75,26 +77,32 @@ def held(readout: Readout, post: Post, vectors: np.ndarray, rows: np.ndarray) ->
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         expected = post.before_storing(vectors)
         gap = np.abs(expected - rows)
-        over = (gap - post.coarseness(expected)).max(1)
+        over = ((gap - post.coarseness(expected)) * post.weights(vectors)).max(1)
         lengths = np.linalg.norm(expected, axis=1) * np.linalg.norm(rows, axis=1)
         cosine = np.clip((expected * rows).sum(1) / np.where(lengths > 0, lengths, np.nan), -1, 1)
         # a row without a number can never be explained
-        over, error = (
-            np.where(np.isfinite(part), part, np.inf) for part in (over, np.abs(post.stored(expected) - rows).max(1))
-        )
-        return Fit(readout, post, expected, error, over, np.abs(expected).max(1), cosine)
+        apart = np.abs(post.stored(expected) - rows)
+        over, error, off = (np.where(np.isfinite(part), part, np.inf) for part in (over, apart.max(1), apart.mean(1)))
+        size = np.abs(expected).max(1)
+        if isinstance(readout, Logits) and not readout.activation:
+            size = np.maximum(size, 1.0)  # sums of large numbers near zero: their rounding does not shrink with them
+        return Fit(readout, post, expected, error, off, over, size, cosine)
 
 
 def _options(direction: Readout, pooled: Pooled, given: Given) -> Iterator[tuple[Readout, Post]]:
     """Readouts of a direction with what may have been done to them, the simplest first."""
+    if isinstance(direction, Logits):
+        yield direction, Post(store=given.store, int8=given.int8, step=given.step)
+        return
     readouts = [direction, *(one for one in collinear(direction) if one != direction)]
     full = pooled.vectors(readouts[0]).shape[1]
     dims = given.dims if given.dims < full else None
     plain = Post(dims=dims, store=given.store, int8=given.int8, step=given.step, sign=given.sign)
     posts = [replace(plain, sign=""), plain] if given.sign == "removed" else [plain]
     if given.int8 == "rows":
-        posts = [replace(plain, sign="", codes=given.step == 1.0 and bool((given.values == np.round(given.values)).all()))]
-    if given.int8 == "columns":
+        codes = given.step == 1.0 and bool((given.values == np.round(given.values)).all())
+        posts = [replace(post, codes=codes) for post in posts]
+    if given.int8 in RANGED:
         posts.append(replace(plain, int8=""))
     if given.centred:
         posts = [*(replace(post, centred=given.centred) for post in posts), *posts]
@@ -112,7 +120,7 @@ def _options(direction: Readout, pooled: Pooled, given: Given) -> Iterator[tuple
 
 def _scaled(one: Fit, vectors: np.ndarray, rows: np.ndarray, relative: float | np.ndarray) -> Iterator[Fit]:
     """The same with the factors that fit best."""
-    if one.post.sign == "only" or one.post.int8 in ("rows", "columns"):
+    if one.post.sign == "only" or one.post.int8 in ("rows", *RANGED) or isinstance(one.readout, Logits):
         return
     for factor in _factors(one, one.post, rows, relative):
         yield held(one.readout, replace(one.post, scale=factor), vectors, rows)

@@ -9,13 +9,16 @@ import numpy as np
 import torch
 
 from bertlens.errors import BertlensError
-from bertlens.read.post import FLOATS, Post
+from bertlens.read.post import FLOATS, RANGED, Post
 
 DECIMALS = range(1, 9)
 """Numbers of decimals that are looked for."""
 
 SIGNIFICANT = range(2, 7)
 """Numbers of significant digits that are looked for; float32 has seven."""
+
+SCATTERED = 0.4
+"""Below this share of the mean of unrelated directions rows were probably centred."""
 
 EPS = 2.0**-24
 """Half a unit in the last place of float32."""
@@ -56,7 +59,18 @@ class Given:
     @property
     def among_texts(self) -> bool:
         """Whether what was done to a vector depends on the others: a mean or a range over the texts."""
-        return self.centred == "texts" or self.int8 == "columns"
+        return self.centred == "texts" or self.int8 in RANGED
+
+    @property
+    def without_middle(self) -> bool:
+        """Whether a mean may have been removed before what hides it.
+
+        Of unrelated directions the mean has the length 1 / sqrt(rows); of what was centred before it was divided by the
+        length next to nothing is left. Lost signs tell nothing.
+        """
+        kept = self.values[self.usable]
+        directions = kept / np.linalg.norm(kept, axis=1, keepdims=True)
+        return self.sign == "removed" or float(np.linalg.norm(directions.mean(0))) * len(kept) ** 0.5 < SCATTERED
 
     @property
     def grain(self) -> float:
@@ -73,7 +87,7 @@ class Given:
         return {
             "rows": len(self.values),
             "dims": self.dims,
-            "stored": self.store or ("float64" if self.double else "float32"),
+            "stored": Post(store=self.store, int8=self.int8).format or ("float64" if self.double else "float32"),
             "unit": self.unit,
             "norm_min": float(lengths.min()) if len(lengths) else None,
             "norm_max": float(lengths.max()) if len(lengths) else None,
@@ -110,7 +124,17 @@ def given(vectors: Any) -> Given:
     kept = whole[usable]
     store, int8, step = _storage(kept)
     double = bool((kept.astype(np.float32).astype(np.float64) != kept).any()) and not store
-    return Given(whole, usable, store, int8, step, double, _unit(kept, store, step), _centred(kept, store, step), _sign(kept))
+    return Given(
+        whole,
+        usable,
+        store,
+        int8,
+        step,
+        double,
+        _unit(kept, store, step),
+        _centred(kept, store, step),
+        "" if int8 == "unsigned" else _sign(kept),
+    )
 
 
 def _storage(values: np.ndarray) -> tuple[str, str, float]:
@@ -119,7 +143,8 @@ def _storage(values: np.ndarray) -> tuple[str, str, float]:
     if (values == np.round(values)).all() and small <= 255 and small > 1:
         columns = len(values) > 2 and bool(((values.max(0) - values.min(0)) >= 254).mean() > 0.9)
         rows = bool((np.abs(values).max(1) == 127).all()) and len(values) > 1
-        return "int8", "columns" if columns else "rows" if rows else "", 1.0
+        ranged = "unsigned" if values.min() >= 0 else "columns"
+        return "int8", ranged if columns else "rows" if rows else "", 1.0
     if (np.sign(values) == values).all():
         return "", "", 1.0
     tolerance = 2 * EPS * small

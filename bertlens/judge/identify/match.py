@@ -11,13 +11,17 @@ from scipy.optimize import linear_sum_assignment
 from bertlens.judge.identify.given import Given
 from bertlens.judge.identify.space import Space
 from bertlens.read.bank import Row
-from bertlens.read.post import unit
+from bertlens.read.logits import Logits
+from bertlens.read.post import RANGED, ranged, unit
 
 LEAST = 1e-6
 """Below this two directions are the same."""
 
 MOVED = 0.35
 """By how much, as a logarithm, a row of another number must be nearer than the own one to count."""
+
+AT_ONCE = 25_000_000
+"""Similarities of a text to a row that are in memory together."""
 
 Transform = Callable[[np.ndarray], np.ndarray]
 
@@ -66,29 +70,33 @@ def match(
     anywhere : whether rows of other numbers are looked at; otherwise only where the own row is missing.
     """
     stacked = np.stack([space.directions(row) for row in rows])  # (probes, readouts, dims)
-    found = [_held(change(stacked), given, probes, anywhere) for change in transforms]
+    found = [_held(change(stacked), given.values, given.usable, probes, anywhere) for change in transforms]
     own, nearest, at = found[0]
     for other in found[1:]:  # as it is, and divided by the length first
         own = np.minimum(own, other[0])
         at = np.where(other[1] < nearest, other[2], at)
         nearest = np.minimum(nearest, other[1])
+    if space.logits:
+        lifted = space.lifted(np.stack([space.of_head(row) for row in rows]))
+        logits = _held(lifted, space.lifted(given.values), given.usable, probes, anywhere)
+        own, nearest, at = (np.concatenate(pair, 1) for pair in zip((own, nearest, at), logits, strict=True))
     return Match(own, nearest, at)
 
 
 def _held(
-    vectors: np.ndarray, given: Given, probes: Sequence[int], anywhere: bool
+    vectors: np.ndarray, values: np.ndarray, rows: np.ndarray, probes: Sequence[int], anywhere: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sines to the own rows and to the nearest ones, and which those are: each (probes, readouts)."""
+    """Sines to the own rows and to the nearest usable ones, and which those are: each (probes, readouts)."""
     with np.errstate(invalid="ignore"):
         units = unit(vectors)
     units[~np.isfinite(units).all(2)] = 0.0
-    usable = np.flatnonzero(given.usable)
-    every = unit(given.values[usable])
+    usable = np.flatnonzero(rows)
+    every = unit(values[usable])
     own, nearest, at = np.ones(units.shape[:2]), np.ones(units.shape[:2]), np.zeros(units.shape[:2], int)
     for place, probe in enumerate(probes):
-        there = probe < len(given.values) and bool(given.usable[probe])
+        there = probe < len(values) and bool(rows[probe])
         if there:
-            own[place] = _sines(units[place], unit(given.values[probe]))
+            own[place] = _sines(units[place], unit(values[probe]))
             nearest[place], at[place] = own[place], probe
         if anywhere or not there:
             best = np.abs(units[place] @ every.T).argmax(1)
@@ -119,14 +127,47 @@ def transforms_of(given: Given) -> list[Transform]:
                 vectors = vectors - vectors.mean(2, keepdims=True)
             if given.sign:
                 vectors = np.abs(vectors) if given.sign == "removed" else np.sign(vectors)
-            if given.int8 == "columns":
-                low, high = vectors.min(0, keepdims=True), vectors.max(0, keepdims=True)
-                vectors = (vectors - low) / np.where(high > low, (high - low) / 255, 1.0) - 128
+            if given.int8 in RANGED:
+                vectors = ranged(vectors, given.int8)
         return vectors
 
     if given.among_texts:
         return [changed, lambda vectors: changed(unit(vectors))]
     return [changed, lambda vectors: vectors] if given.sign == "removed" else [changed]
+
+
+def similarity(rows: Sequence[Row], at: int, space: Space, given: Given, texts: Sequence[int]) -> np.ndarray:
+    """How near rows of texts come to every given one under the readout of a number: (texts, rows), the own one favoured."""
+    vectors, logits = np.stack([space.vector(row, at) for row in rows])[:, None], isinstance(space.readouts[at], Logits)
+    wanted = unit(space.wanted(given.values, at)).T
+    changed = [vectors] if logits else [change(vectors) for change in transforms_of(given)]
+    with np.errstate(invalid="ignore"):
+        similar = np.max([np.abs(unit(one[:, 0]) @ wanted) for one in changed], 0)
+    similar[:, ~given.usable] = -1.0
+    for place, text in enumerate(texts):
+        if text < similar.shape[1] and given.usable[text]:
+            # of equal texts each keeps its own row; logits of unlike texts may lie near each other
+            similar[place, text] += 1e-12 if logits else 1e-6
+    return np.asarray(similar)
+
+
+def every_row(vectors: np.ndarray, rows: np.ndarray) -> list[int | None]:
+    """The row of each text, both (count, dims) and of length 1; of many, that which each comes nearest to.
+
+    Texts that come nearest to one row are told apart with the rows that nobody comes nearest to.
+    """
+    if len(vectors) * len(rows) <= AT_ONCE:
+        return assigned(vectors @ rows.T)
+    step = max(1, AT_ONCE // len(rows) // 10)
+    parts = (vectors[start : start + step] @ rows.T for start in range(0, len(vectors), step))
+    nearest = np.concatenate([np.nan_to_num(part, nan=-2.0).argmax(1) for part in parts])
+    counts = np.bincount(nearest, minlength=len(rows))
+    found: list[int | None] = list(map(int, nearest.tolist()))
+    shared, free = np.flatnonzero(counts[nearest] > 1), np.flatnonzero(counts != 1)
+    if len(shared) * len(free) <= AT_ONCE:
+        for text, row in zip(shared.tolist(), assigned(vectors[shared] @ rows[free].T), strict=True):
+            found[text] = None if row is None else int(free[row])
+    return found
 
 
 def assigned(similarity: np.ndarray) -> list[int | None]:

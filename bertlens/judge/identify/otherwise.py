@@ -24,6 +24,9 @@ from bertlens.run.progress import Progress, silent
 if TYPE_CHECKING:
     pass
 
+CANDIDATES = 6
+"""Nearest recipes that are run with dropout on: it blurs which of them is the nearest."""
+
 SIZES = {
     128: "BERT tiny",
     256: "BERT mini",
@@ -43,7 +46,10 @@ def by_chance(asked: Asked, clues: Sequence[Clue], progress: Progress = silent) 
     leaders = sorted(clues, key=lambda clue: clue.score)
     orders = [tuple(range(len(asked.texts)))] if asked.same_count else []
     for rows in dict.fromkeys([*orders, _nearest_rows(asked, leaders[0])]):
-        dropout = dropped_out(asked.checkpoint, asked.texts, asked.given, leaders[:6], rows, progress)
+        near = leaders[:CANDIDATES]
+        dropout = dropped_out(
+            asked.checkpoint, asked.texts, asked.given, near, rows, asked.space, progress, deadline=asked.latest
+        )
         if dropout is not None:
             return _by_chance(asked, dropout, rows, candidates(asked, leaders, []))
     return None

@@ -7,12 +7,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.stats import binomtest
 
 from bertlens.judge.identify.fit import Fit, held
 from bertlens.judge.identify.given import Given
 from bertlens.judge.tokenizer.vocabulary import spread
+from bertlens.read.logits import Logits
 from bertlens.read.recipe import Recipe, read_out
 from bertlens.run.condition import Condition
+from bertlens.run.headed import headed
 from bertlens.run.progress import Progress, silent
 from bertlens.run.texts import Texts
 
@@ -25,8 +28,8 @@ WITHIN = {"float64": 16.0, "float32": 16.0, "float16": 2.0, "bfloat16": 2.0}
 LEAST = {"float64": 2.0**-48, "float32": 2.0**-20, "float16": 2.0**-11, "bfloat16": 2.0**-8}
 """Rounding that is always allowed, as a share of the largest component."""
 
-FEWER = 0.7
-"""The digits of a run in half precision must be off by this share of what those of float32 are off by, at most."""
+BY_LUCK = 0.005
+"""Chance that digits take the side of half precision by luck, at most."""
 
 ALIKE = 0.3
 """Cosine of the rounding of two runs in half precision, at least: their weights were rounded alike."""
@@ -105,16 +108,17 @@ def proof(
     share = np.maximum(WITHIN[dtype] * share, LEAST[dtype])
     judged = exact if len(few) == len(there) else as_run
     explained = judged.fits(share) | as_run.fits(share)
-    coarse = post.coarseness(exact.expected).max(1)
-    if dtype in ("float16", "bfloat16") and float(coarse.mean()) < float(rounding.mean()):
+    coarse = post.coarseness(exact.expected)
+    hidden = float((coarse**2).mean()) / 3 > float(((as_run.expected - exact.expected) ** 2).mean())
+    if dtype in ("float16", "bfloat16") and not hidden:
         explained &= _like_rounding(as_run, exact, wanted)
     elif dtype in ("float16", "bfloat16"):
         # storing hides the rounding of the run, but its very digits must be nearer than those of float32
         single = read_out(checkpoint, texts, recipe, rows=rows, dtype="float32")
-        plain = held(recipe.readout, post, single[there], wanted)
-        explained &= bool(as_run.error.mean() < FEWER * plain.error.mean())
+        nearer, farther = votes(as_run, held(recipe.readout, post, single[there], wanted), wanted)
+        explained &= nearer > farther and binomtest(nearer, nearer + farther, alternative="greater").pvalue < BY_LUCK
     # storing moves the row, and what is held against it
-    floor = share * exact.size + 2 * coarse
+    floor = share * exact.size + 2 * coarse.max(1)
     return Proof(
         recipe,
         tuple(there),
@@ -140,7 +144,7 @@ def _repeated(
 
     if len(few) == len(texts) or recipe.post.among_texts:
         return read_out(checkpoint, texts, recipe, rows=rows, dtype="float64")[list(few)]
-    bank = Bank(checkpoint, texts)
+    bank = Bank(checkpoint, texts, head=headed(checkpoint, "sequence") if isinstance(recipe.readout, Logits) else None)
     widths = bank.widths(recipe, rows)
     found = bank.read([Asked(recipe, text, widths[text]) for text in few], "float64")
     return np.asarray(bank.pooled([row for row in found if row is not None]).vectors(recipe.readout))
@@ -155,6 +159,15 @@ def _like_rounding(as_run: Fit, exact: Fit, wanted: np.ndarray) -> np.ndarray:
     own, other = (np.sqrt((side**2).mean(1)) for side in (ours, theirs))
     as_far = (other <= 1.5 * own + 1e-12) & (other >= 0.5 * own)
     return np.asarray(as_far & (alike(ours, theirs) >= ALIKE))
+
+
+def votes(half: Fit, single: Fit, wanted: np.ndarray) -> tuple[int, int]:
+    """Of the components that half precision stores otherwise than float32 does: how many are as one has it, and as the other.
+
+    Of vectors that neither made as many take one side as the other.
+    """
+    ours, theirs = (np.abs(one.post.stored(one.expected) - wanted) for one in (half, single))
+    return int((ours < theirs).sum()), int((theirs < ours).sum())
 
 
 def alike(ours: np.ndarray, theirs: np.ndarray) -> float:

@@ -7,7 +7,7 @@ readout; what remains (batches, truncation of longer texts, order) is settled on
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -16,24 +16,34 @@ import numpy as np
 from bertlens.judge.identify.changes import LENGTHS, Room, changes, moves, padded, truncations
 from bertlens.judge.identify.fit import Fit, fit
 from bertlens.judge.identify.given import Given
+from bertlens.judge.identify.half import in_half
 from bertlens.judge.identify.match import Match, match, transforms_of
-from bertlens.judge.identify.proof import ALIKE, alike
 from bertlens.judge.identify.space import Space
 from bertlens.read.bank import Asked, Bank, Row
-from bertlens.read.post import unit
 from bertlens.read.readout import Readout
 from bertlens.read.recipe import Recipe
 from bertlens.run.progress import Progress, silent
 
-BEAM = 8
-"""Recipes of each round from which the next one goes on."""
+BEAM, WIDE = 8, 24
+"""Recipes of each round from which the next one goes on; more where few numbers say little of which is nearer."""
 
 AT_ONCE = 12
 """Recipes that are run before the best of them is looked at."""
 
-NARROW = ("float16", "bfloat16")
 MANY = 512
 """Rows among which every recipe looks for its own; of more, only where the first recipe does not find them in their places."""
+
+LIKELY = 0.6
+"""Sine below which the padded length may be all that is wrong; other lengths of the best recipe are looked at anyway."""
+
+FARTHER = 2
+"""Times the best padded length from which on longer ones are given up: they are only farther off."""
+
+SCANNED = 4
+"""Padded lengths that are run before the best of them is looked at."""
+
+NARROW_GAP = 16
+"""Padded lengths between two others that are all tried; of more, a part first."""
 
 CLOSE = 0.35
 """Below this sine half precision may be the reason for what is left: a small model amplifies it."""
@@ -75,10 +85,10 @@ class Search:
         self.bank, self.space, self.given, self.room = bank, space, given, room
         self.probes, self.deadline, self.progress = tuple(probes), deadline, progress
         self._anywhere = len(given.values) <= MANY
-        self._transforms = transforms_of(given)
+        self.transforms = transforms_of(given)
         self.clues: list[Clue] = []
         self._seen: set[tuple[bytes, ...]] = set()
-        self._grain = given.grain
+        self.grain = given.grain
 
     def run(self, start: Recipe, depths: Sequence[int]) -> Iterator[Clue]:
         """Every clue that explains a row, as it is found; ends when time or recipes have run out.
@@ -88,7 +98,8 @@ class Search:
         depths : how many changes are made together, 0 for the start alone; a later call goes on where an earlier one ended.
         """
         for depth in depths:
-            ways = self._next([clue.way for clue in self._leaders(BEAM)]) if depth else iter([start])
+            beam = WIDE if set(self.space.readouts) <= set(self.space.logits) else BEAM
+            ways = self._next([clue.way for clue in self._leaders(beam)]) if depth else iter([start])
             yield from self._round(ways, depth)
             if depth:
                 yield from self._refine()
@@ -128,7 +139,7 @@ class Search:
     def look(self, ways: Sequence[Recipe]) -> list[Clue]:
         """Run recipes on the probes and say what comes nearest; recipes that put in what was put in before are left out."""
         ways = [way for way in ways if self.bank.cuts(way, self.probes)]
-        widths = [self._widths(way) for way in ways]
+        widths = [self.widths(way) for way in ways]
         asked = [
             Asked(way, probe, width)
             for way, row in zip(ways, widths, strict=True)
@@ -143,12 +154,11 @@ class Search:
             if len(whole) < len(part) or key in self._seen:
                 continue
             self._seen.add(key)
-            clue = self._clue(way, whole, widths[at])
-            self.clues.append(clue)
-            found.append(clue)
+            found.append(self._clue(way, whole, widths[at]))
+            self.clues.append(found[-1])
         return found
 
-    def _widths(self, way: Recipe) -> list[int]:
+    def widths(self, way: Recipe) -> list[int]:
         """The padded length of each probe."""
         if isinstance(way.condition.padding, int):
             return [way.condition.padding] * len(self.probes)
@@ -158,11 +168,12 @@ class Search:
         return [widths[probe] for probe in self.probes]
 
     def _clue(self, way: Recipe, rows: Sequence[Row], widths: Sequence[int]) -> Clue:
-        found = self._match(rows)
+        found = self.match(rows)
         first, best = found.best(1)[0], None
         for at in found.best(3):
             explained = self._explained(found, at, rows, widths)
-            if explained:
+            # one text's logits are so few numbers that some recipe comes near them by chance
+            if len(explained) >= (min(2, len(rows)) if self.space.readouts[at] in self.space.logits else 1):
                 where = tuple(map(int, found.rows[:, at]))
                 best = Clue(way, self.space.readouts[at], float(found.scores[at]), self.probes, where, explained)
                 break
@@ -172,114 +183,88 @@ class Search:
 
     def _explained(self, found: Match, at: int, rows: Sequence[Row], widths: Sequence[int]) -> dict[int, int]:
         """The probes whose rows a readout explains."""
-        near = np.flatnonzero(found.any[:, at] <= 6 * self._grain + 2e-3)
+        near = np.flatnonzero(found.any[:, at] <= 6 * self.grain + 2e-3)
         if not near.size:
             return {}
         together = self.given.among_texts
         groups = [list(range(len(rows)))] if together else [[int(probe)] for probe in near]
         explained: dict[int, int] = {}
         for group in groups:
-            one = self._fit(self.space.readouts[at], [rows[probe] for probe in group], found.rows[group, at])
+            one = self.fit(self.space.readouts[at], [rows[probe] for probe in group], found.rows[group, at])
             explained |= {self.probes[probe]: widths[probe] for probe, fits in zip(group, one.fits(), strict=True) if fits}
         return explained
 
-    def _match(self, rows: Sequence[Row]) -> Match:
-        found = match(self.space, rows, self.given, self.probes, self._transforms, anywhere=self._anywhere or not self.clues)
+    def match(self, rows: Sequence[Row]) -> Match:
+        """The rows of the probes against the given ones, under every readout."""
+        found = match(self.space, rows, self.given, self.probes, self.transforms, anywhere=self._anywhere or not self.clues)
         if not self.clues and not self._anywhere:  # many rows: whether they stand in their places
             best = found.best(1)[0]
             self._anywhere = bool((found.rows[:, best] != np.array(self.probes)).all())
         return found
 
-    def _fit(self, readout: Readout, rows: Sequence[Row], targets: np.ndarray) -> Fit:
+    def fit(self, readout: Readout, rows: Sequence[Row], targets: np.ndarray) -> Fit:
+        """What was done to the vectors of a readout that makes of rows the given ones at `targets`."""
         return fit(readout, self.bank.pooled(rows), self.given.values[targets], self.given)
 
     def _refine(self) -> Iterator[Clue]:
         """What a round leaves open in its best recipes: half precision, and the length to which rows were padded."""
         for clue in self._leaders(3):
-            if clue.score < np.log(CLOSE) and (found := self._narrow(clue)):
+            if clue.score < np.log(CLOSE) and (found := in_half(self, clue)):
+                self.clues.append(found)
                 yield found
+        if self.given.among_texts:  # no row explains anything by itself, the cut ones included
+            for clue in self._leaders(2):
+                yield from self._cut(clue)
         moving = [clue for clue in self._leaders(4 * BEAM) if padded(clue.way) and moves(clue.way.condition, clue.readout)]
-        for clue in moving[:3]:
+        for clue in [clue for clue in moving[:3] if clue is moving[0] or clue.score < np.log(LIKELY)]:
             yield from self._scan(clue)
             if time.monotonic() > self.deadline:
                 return
 
-    def _narrow(self, clue: Clue) -> Clue | None:
-        """The same in half precision: explained where the rows lie as far from float32 as half precision does."""
-        widths = self._widths(clue.way)
-        at = self.space.readouts.index(clue.readout)
-        plain = [
-            row
-            for row in self.bank.read([Asked(clue.way, probe, width) for probe, width in zip(self.probes, widths, strict=True)])
-            if row
-        ]
-        for dtype in NARROW:
-            way = replace(clue.way, condition=clue.way.condition.replace(dtype=dtype))
-            rows = [
-                row
-                for row in self.bank.read([Asked(way, probe, width) for probe, width in zip(self.probes, widths, strict=True)])
-                if row
-            ]
-            if len(rows) < len(plain):
-                continue
-            half, full = self._match(rows), self._match(plain)
-            sides = [
-                self._transforms[0](np.stack([self.space.directions(row)[at] for row in side])[:, None])[:, 0]
-                for side in (plain, rows)
-            ]
-            apart = [_sine(one, other) for one, other in zip(*sides, strict=True)]
-            if max(apart) < self._grain:  # what storing took away hides half precision
-                continue
-            near = np.minimum(half.any[:, at], full.any[:, at])
-            if self._agreement(sides[0], sides[1], full.rows[:, at]) < ALIKE:
-                continue
-            explained = {
-                probe: width
-                for place, (probe, width) in enumerate(zip(self.probes, widths, strict=True))
-                if near[place] <= 1.7 * apart[place] + self._grain and full.any[place, at] <= 2.2 * apart[place] + self._grain
-            }
-            if len(explained) == len(self.probes):
-                found = Clue(
-                    way, clue.readout, float(half.scores[at]), self.probes, tuple(map(int, half.rows[:, at])), explained
-                )
-                self.clues.append(found)
-                return found
-        return None
-
-    def _agreement(self, plain: np.ndarray, half: np.ndarray, rows: np.ndarray) -> float:
-        """Whether the rows lie from float32, (probes, dims), where half precision moves it: the cosine of the two moves."""
-        wanted = unit(self.given.values[rows])
-        plain, half = unit(plain), unit(half)
-        signs = np.sign((plain * wanted).sum(1, keepdims=True))
-        return alike(half - plain, signs * wanted - plain)
+    def _cut(self, clue: Clue) -> Iterator[Clue]:
+        """Every limit between the common ones around that of a recipe."""
+        limit = clue.way.condition.max_length
+        if not isinstance(limit, int):
+            return
+        first = max((one for one in LENGTHS if one < limit), default=1)
+        last = min((one for one in LENGTHS if one > limit), default=limit)
+        condition = clue.way.condition
+        ways = [replace(clue.way, condition=condition.replace(max_length=one)) for one in range(first + 1, last)]
+        yield from (found for found in self.look(ways) if found.explained)
 
     def _scan(self, clue: Clue) -> Iterator[Clue]:
-        """Every plausible padded length, then those around the best of them."""
+        """The usual padded lengths, then finer ones around the best of them: the nearer a length, the nearer the vectors."""
         length = len(self.bank.tokens(clue.way, [self.probes[0]])[0].ids)
         lengths = {int(tokens) for tokens in self.bank.lengths(clue.way)[:, 1]}
-        usual = {*LENGTHS, *range(8, self.room.longest + 9, 8), self.room.limit} | lengths
-        tried = []
-        for found in self._padded(clue.way, sorted(width for width in usual if length <= width <= self.room.limit)):
-            tried.append(found)
-            if found.explained:
-                yield found
-                return
-        best = min(tried, key=lambda one: one.score, default=clue).way.condition.padding
-        around = range(max(length, best - 8), min(best + 8, self.room.limit) + 1) if isinstance(best, int) else ()
-        yield from (found for found in self._padded(clue.way, around) if found.explained)
+        widths = sorted(width for width in {*LENGTHS, self.room.limit} | lengths if length <= width <= self.room.limit)
+        tried: dict[int, float] = {}
+        while widths:
+            for found in self._padded(clue.way, widths):
+                width = int(found.way.condition.padding)
+                tried[width] = found.score
+                if found.explained:
+                    yield found
+                    return
+                if width > FARTHER * min(tried, key=lambda one: tried[one]):
+                    break
+            tried = {width: float("inf") for width in widths} | tried  # some cannot be run, or come to what was tried before
+            widths = _between(tried)
 
     def _padded(self, way: Recipe, widths: Iterable[int]) -> Iterator[Clue]:
         """The same recipe padded to other lengths, a few at a time."""
         rest = iter([width for width in widths if self.bank.longest(way, self.probes) <= width])
-        while part := list(islice(rest, AT_ONCE)):
+        while part := list(islice(rest, SCANNED)):
             yield from self.look([replace(way, condition=way.condition.replace(padding=width)) for width in part])
             if time.monotonic() > self.deadline:
                 return
 
 
-def _sine(one: np.ndarray, other: np.ndarray) -> float:
-    """The sine of the angle between two vectors."""
-    lengths = float(np.linalg.norm(one) * np.linalg.norm(other))
-    if not np.isfinite(lengths) or lengths == 0:
-        return 0.0
-    return float(np.sqrt(max(0.0, 1 - (float(one @ other) / lengths) ** 2)))
+def _between(tried: Mapping[int, float]) -> list[int]:
+    """Lengths between the best of those that were tried and its neighbours: every eighth of a wide gap, all of a narrow one."""
+    if not tried:
+        return []
+    best, order = min(tried, key=lambda width: tried[width]), sorted(tried)
+    at = order.index(best)
+    low, high = order[max(at - 1, 0)], order[min(at + 1, len(order) - 1)]
+    gap = [width for width in range(low + 1, high) if width not in tried]
+    return gap if len(gap) <= NARROW_GAP else gap[:: len(gap) // 8]

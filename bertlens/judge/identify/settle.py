@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bertlens.judge.identify.changes import LENGTHS, moves
+from bertlens.judge.identify.changes import LENGTHS, moves, padded_to
 from bertlens.judge.identify.fit import ROUGH, fit, held
 from bertlens.judge.identify.given import Given
-from bertlens.judge.identify.match import assigned, transforms_of
+from bertlens.judge.identify.match import assigned, similarity
 from bertlens.judge.identify.search import Clue
 from bertlens.judge.identify.space import Space
 from bertlens.read.bank import Asked, Bank, Row
-from bertlens.read.post import unit
 from bertlens.read.readout import Readout
 from bertlens.read.recipe import ARRIVALS, Recipe
 from bertlens.run.progress import Progress, silent
@@ -72,16 +71,21 @@ class Settle:
     def run(self) -> Settled:
         """The recipe that explains most rows."""
         best = self._try_all(self._hypotheses(self.clue.way))
-        if not best.explained.all():
+        if not self._complete(best):
             best = self._truncated(best)
-        if not best.explained.all():
+        if not self._complete(best):
             # with the vectors nearly right, rows can be told apart better than before
             rows = self._assign(best.recipe, best.recipe.readout)
             if rows != self.rows:
                 self.rows = rows
                 best = self._try_all([*self._hypotheses(self.clue.way), best.recipe])
-                best = best if best.explained.all() else self._truncated(best)
+                best = best if self._complete(best) else self._truncated(best)
         return best
+
+    def _complete(self, one: Settled | None) -> bool:
+        """Whether every text is explained that has a row which can be compared."""
+        rows = zip(one.rows, one.explained, strict=True) if one is not None else ()
+        return one is not None and all(fits or row is None or not self.given.usable[row] for row, fits in rows)
 
     def _chosen(self) -> tuple[int, ...]:
         count = len(self.bank.texts)
@@ -100,14 +104,7 @@ class Settle:
         direction = self.space.direction(readout)
         if rows is None or direction is None:
             return tuple(text if text < len(self.given.values) else None for text in self.texts)
-        vectors = np.stack([self.space.directions(row)[direction] for row in rows])[:, None]
-        with np.errstate(invalid="ignore"):
-            wanted = unit(self.given.values).T
-            similar = np.max([np.abs(unit(change(vectors)[:, 0]) @ wanted) for change in transforms_of(self.given)], 0)
-        similar[:, ~self.given.usable] = -1.0
-        for at, text in enumerate(self.texts):
-            if text < similar.shape[1] and self.given.usable[text]:
-                similar[at, text] += 1e-6  # of equal texts each keeps its own row
+        similar = similarity(rows, direction, self.space, self.given, self.texts)
         if self._same:
             nearest = [
                 at for at, text in enumerate(self.texts) if text < similar.shape[1] and similar[at, text] >= similar[at].max()
@@ -130,7 +127,10 @@ class Settle:
             return [replace(way, condition=way.condition.replace(batch="whole", padding="longest") if keep else plain)]
         wide = next(iter(self.clue.explained.values()))
         limits = dict.fromkeys([way.condition.max_length, "model", *(limit for limit in LENGTHS if limit <= 256), wide])
-        found = []
+        found, longest = [], int(self.bank.lengths(way)[:, 1].max())
+        # limits that cut nothing come to the same: the first of them stands for all
+        cuts = {longest if limit == "model" else min(int(limit), longest): limit for limit in reversed(limits)}
+        limits = dict.fromkeys(limit for limit in limits if limit in cuts.values())
         for limit in limits if way.condition.max_length == "model" else [way.condition.max_length]:
             base = replace(way, condition=way.condition.replace(batch="whole", padding="longest", max_length=limit))
             found += [one for one in self._structures(base, wide) if self._consistent(one)]
@@ -167,7 +167,7 @@ class Settle:
             one = self._held_anywhere(way)
             if one is not None and (best is None or (one.explained.sum(), -one.left) > (best.explained.sum(), -best.left)):
                 best = one
-            if best is not None and best.explained.all() and not every:
+            if self._complete(best) and not every:
                 break
         if best is None:
             nothing = np.zeros(len(self.texts), bool)
@@ -177,7 +177,7 @@ class Settle:
     def _held_anywhere(self, way: Recipe) -> Settled | None:
         """One way; where rows are elsewhere, which of them holds a text is known only with the right vectors."""
         one = self.held(way)
-        if not self._moved or (one is not None and one.explained.all()):
+        if not self._moved or self._complete(one):
             return one
         known, self.rows = self.rows, self._assign(way, self.clue.readout)
         other = self.held(way) if self.rows != known else None
@@ -193,7 +193,7 @@ class Settle:
 
     def held(self, way: Recipe) -> Settled | None:
         """One way on all chosen texts that have a row; None where the model cannot run it."""
-        widths = self.bank.widths(way, self._rows_of_all())
+        widths = padded_to(self.bank, way, self.clue.readout, self.texts, self._rows_of_all())
         there = [at for at, row in enumerate(self.rows) if row is not None and self.given.usable[row]]
         if not there:
             return None
@@ -227,12 +227,13 @@ class Settle:
         """Whether the shortest text or the longest one is not explained, whatever is done to its vector afterwards."""
         if not self.bank.cuts(way, self.texts):
             return True
-        widths = self.bank.widths(way, self._rows_of_all())
         there = [at for at, row in enumerate(self.rows) if row is not None and self.given.usable[row]]
         there.sort(key=lambda at: len(self.bank.tokens(way, [self.texts[at]])[0].ids))
-        return not all(self._promising(way, widths, [at]) for at in dict.fromkeys((there[0], there[-1])))
+        ends = list(dict.fromkeys((there[0], there[-1])))
+        widths = padded_to(self.bank, way, self.clue.readout, [self.texts[at] for at in ends], self._rows_of_all())
+        return not all(self._promising(way, widths, [at]) for at in ends)
 
-    def _promising(self, way: Recipe, widths: Sequence[int], there: Sequence[int]) -> bool:
+    def _promising(self, way: Recipe, widths: Mapping[int, int], there: Sequence[int]) -> bool:
         """A look at up to three texts: whether any of them is explained."""
         few = list(dict.fromkeys(there[at] for at in (0, len(there) // 2, len(there) - 1)))
         texts = [self.texts[at] for at in few]
@@ -247,15 +248,18 @@ class Settle:
         )
         return any(bool(one.fits(_some(relative, [at])).all()) for at, one in enumerate(singles))
 
-    def _relative(self, way: Recipe, widths: Sequence[int], texts: Sequence[int], rows: Sequence[Row]) -> float | np.ndarray:
+    def _relative(
+        self, way: Recipe, widths: Mapping[int, int], texts: Sequence[int], rows: Sequence[Row]
+    ) -> float | np.ndarray:
         """How much rounding may move a row, as a share of its largest component; in half precision it is measured."""
         if way.condition.dtype in ("float32", "float64"):
             return ROUGH
         single = self._rows(way, [widths[text] for text in texts], texts, "float32")
         if single is None:
             return ROUGH
+        # some pooling may have nothing to pool, such as the content of a row of [CLS] alone
         apart = [
-            np.abs(one.values - other.values).max((1, 2)) / np.abs(other.values).max((1, 2))
+            np.nanmax(np.abs(one.values - other.values), (1, 2)) / np.nanmax(np.abs(other.values), (1, 2))
             for one, other in zip(rows, single, strict=True)
         ]
         return 2.5 * np.array([float(np.nan_to_num(one).max()) for one in apart])
@@ -275,9 +279,11 @@ class Settle:
         there = [at for at, row in enumerate(self.rows) if row is not None and self.given.usable[row]]
         over = [lengths[at] for at in there if not best.explained[at]]
         fine = [lengths[at] for at in there if best.explained[at]]
-        if not over or not fine or max(fine) > min(over):
+        # among moved rows a short text may be left over because a cut one was given its row
+        least = max(over, default=0) if self._moved else min(over, default=0)
+        if not fine or max(fine) >= least:
             return best
-        limits = list(range(max(fine), min(over)))
+        limits = list(range(max(fine), least))
         usual = [limit for limit in limits if limit in LENGTHS]
         ways = [
             replace(best.recipe, condition=best.recipe.condition.replace(max_length=limit))

@@ -1,0 +1,94 @@
+"""Half: whether a recipe was run in half precision, which no run in float32 explains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bertlens.judge.identify.proof import ALIKE, alike, votes
+from bertlens.read.bank import Asked, Row
+from bertlens.read.post import unit
+
+if TYPE_CHECKING:
+    from bertlens.judge.identify.search import Clue, Search
+    from bertlens.read.recipe import Recipe
+
+NARROW = ("float16", "bfloat16")
+
+
+def in_half(search: Search, clue: Clue) -> Clue | None:
+    """The clue's recipe in half precision, where that explains the probes that have a row or the shorter ones; else None."""
+    if clue.way.condition.dtype != "float32":
+        return None
+    at, widths = search.space.readouts.index(clue.readout), search.widths(clue.way)
+    plain = _rows(search, clue.way, widths)
+    for dtype in NARROW:
+        way = replace(clue.way, condition=clue.way.condition.replace(dtype=dtype))
+        rows = _rows(search, way, widths)
+        if plain is None or rows is None:
+            continue
+        half, full = search.match(rows), search.match(plain)
+        sides = [_vectors(search, side, at) for side in (plain, rows)]
+        apart = np.array([_sine(one, other) for one, other in zip(*sides, strict=True)])
+        targets = full.rows[:, at]
+        if apart.max() < search.grain:
+            near = _hidden(search, clue, plain, rows, targets)
+        else:
+            nearest = np.minimum(half.any[:, at], full.any[:, at])
+            near = (nearest <= 1.7 * apart + search.grain) & (full.any[:, at] <= 2.2 * apart + search.given.grain)
+            near &= (
+                _agreement(sides[0][near], sides[1][near], search.space.wanted(search.given.values[targets[near]], at)) >= ALIKE
+            )
+        # a longer text may be cut, and any text may be the one that has no row
+        cut = near.any() and min(np.array(widths)[~near], default=0) > max(np.array(widths)[near])
+        if near.any() and (cut or near.sum() >= len(search.probes) - _missing(search)):
+            explained = {probe: width for probe, width, fits in zip(search.probes, widths, near, strict=True) if fits}
+            where = tuple(map(int, half.rows[:, at]))
+            score = float(half.scores[at])  # the clue may be of a search with other probes
+            return replace(clue, way=way, score=score, probes=search.probes, rows=where, explained=explained)
+    return None
+
+
+def _missing(search: Search) -> int:
+    """How many texts have no row."""
+    return max(0, len(search.bank.texts) - int(search.given.usable.sum()))
+
+
+def _rows(search: Search, way: Recipe, widths: Sequence[int]) -> list[Row] | None:
+    """The probes under a way, None where the model cannot run one."""
+    rows = search.bank.read([Asked(way, probe, width) for probe, width in zip(search.probes, widths, strict=True)])
+    whole = [row for row in rows if row is not None]
+    return whole if len(whole) == len(rows) else None
+
+
+def _vectors(search: Search, rows: Sequence[Row], at: int) -> np.ndarray:
+    """The vectors of a readout after what was done to them, as far as it changes directions: (probes, dims)."""
+    vectors = np.stack([search.space.vector(row, at) for row in rows])
+    logits = search.space.readouts[at] in search.space.logits
+    return vectors if logits else np.asarray(search.transforms[0](vectors[:, None])[:, 0])
+
+
+def _hidden(search: Search, clue: Clue, plain: Sequence[Row], rows: Sequence[Row], targets: np.ndarray) -> np.ndarray:
+    """(probes,): where storing takes away more than half precision does, its very digits must still be nearer."""
+    single, half = (search.fit(clue.readout, side, targets) for side in (plain, rows))
+    nearer, farther = votes(half, single, search.given.values[targets])
+    moved = np.abs(half.expected - single.expected).max(1) / np.where(half.size > 0, half.size, 1.0)
+    return np.asarray(half.fits(moved) & (nearer > farther))
+
+
+def _agreement(plain: np.ndarray, half: np.ndarray, rows: np.ndarray) -> float:
+    """Whether rows lie from float32, (probes, dims), where half precision moves it: the cosine of the two moves."""
+    plain, half, wanted = unit(plain), unit(half), unit(rows)
+    signs = np.sign((plain * wanted).sum(1, keepdims=True))
+    return alike(half - plain, signs * wanted - plain)
+
+
+def _sine(one: np.ndarray, other: np.ndarray) -> float:
+    """The sine of the angle between two vectors."""
+    lengths = float(np.linalg.norm(one) * np.linalg.norm(other))
+    if not np.isfinite(lengths) or lengths == 0:
+        return 0.0
+    return float(np.sqrt(max(0.0, 1 - (float(one @ other) / lengths) ** 2)))
