@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bertlens.errors import BertlensError
-from bertlens.judge.display import notebook
+from bertlens.judge.display import Shown
 from bertlens.judge.findings import FAULT_OF, Finding, named
 from bertlens.judge.measures import EPS, plain
 from bertlens.judge.wording import number
@@ -23,7 +23,7 @@ VIEWS = {"mean": "mean of the layer's heads", "all": "mean of all heads of all l
 
 
 @dataclass(frozen=True, eq=False)
-class Attention:
+class Attention(Shown):
     """One text's attention under a condition. Layers and heads are counted from 1 in every name, arrays from 0.
 
     Attributes
@@ -152,9 +152,6 @@ class Attention:
             "environment": self.environment,
         }
 
-    def _repr_html_(self) -> str:
-        return notebook(self)
-
 
 def sums_to_one(error: float, dtype: str, tokens: int) -> bool:
     """Whether so many rounded weights can miss 1 by so much: each is off by half an eps of itself, and so is each addition."""
@@ -180,7 +177,7 @@ def of_attention(read: Attended, condition: Condition) -> list[Finding]:
 
 
 @dataclass(frozen=True, eq=False)
-class PaddingLook:
+class PaddingLook(Shown):
     """One text in a row with padding, with the mask passed and forgotten.
 
     Attributes
@@ -216,7 +213,7 @@ class PaddingLook:
 
 
 @dataclass(frozen=True, eq=False)
-class AttentionOfTexts:
+class AttentionOfTexts(Shown):
     """The attention of many texts, each over all heads of all layers.
 
     Attributes

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bertlens.judge.display import notebook
+from bertlens.judge.display import Shown
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 @dataclass(frozen=True, eq=False)
-class ClsAttention:
+class ClsAttention(Shown):
     """Attention from the first token.
 
     Attributes
@@ -71,6 +71,3 @@ class ClsAttention:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {"text": self.text, "tokens": list(self.tokens), "attention": self.values.tolist(), "sentence": self.sentence}
-
-    def _repr_html_(self) -> str:
-        return notebook(self)

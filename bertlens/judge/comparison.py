@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bertlens.judge.causes import Explanation
-from bertlens.judge.display import notebook
+from bertlens.judge.display import Shown
 from bertlens.judge.findings import Finding
 from bertlens.judge.measures import BOUND, Row
 from bertlens.judge.verdict import CEILING, FOLLOWS, PLAUSIBLE, counts, overall, worst
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Shown):
     """Reference against candidate on the same texts.
 
     Attributes
@@ -88,7 +88,3 @@ class Comparison:
         import pandas as pd
 
         return pd.DataFrame([row.to_dict() for row in self.rows])
-
-    def _repr_html_(self) -> str:
-        """The verdict and the first rows, for notebooks."""
-        return notebook(self)

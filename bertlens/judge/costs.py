@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bertlens.judge.display import notebook
+from bertlens.judge.display import Shown
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
 @dataclass(frozen=True)
-class Costs:
+class Costs(Shown):
     """Seconds of one forward pass and of every readout of its states; medians of repeats, on this machine.
 
     Attributes
@@ -60,6 +60,3 @@ class Costs:
         import pandas as pd
 
         return pd.DataFrame(self.to_dict()["readouts"])
-
-    def _repr_html_(self) -> str:
-        return notebook(self)

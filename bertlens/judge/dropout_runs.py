@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bertlens.judge.display import notebook
+from bertlens.judge.display import Shown
 from bertlens.judge.wording import number
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class DropoutRuns:
+class DropoutRuns(Shown):
     """One text, many draws of dropout.
 
     Attributes
@@ -87,6 +87,3 @@ class DropoutRuns:
             "rates": {str(rate): count for rate, count in self.rates.items()},
             "sentence": self.sentence,
         }
-
-    def _repr_html_(self) -> str:
-        return notebook(self)

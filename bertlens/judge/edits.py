@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from bertlens.judge.display import notebook
+from bertlens.judge.display import Shown
 from bertlens.judge.layers import State
 from bertlens.judge.measures import cosine, plain
 from bertlens.judge.trial import Trial
@@ -88,7 +88,7 @@ def _ranks(values: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class Effect:
+class Effect(Shown):
     """One text run with edited vectors in the place of its lookups, against the same text unedited.
 
     Attributes
@@ -198,9 +198,6 @@ class Effect:
             if self.logits is None
             else {"labels": list(self.logits.labels), "before": list(self.logits.before), "after": list(self.logits.after)},
         }
-
-    def _repr_html_(self) -> str:
-        return notebook(self)
 
 
 def moved(before: np.ndarray, after: np.ndarray) -> dict[str, np.ndarray]:

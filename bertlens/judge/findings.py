@@ -37,6 +37,8 @@ class Finding:
     evidence : numbers and names that show it.
     affects : outputs or readouts that must not be trusted because of it.
     remedy, code : what to do, in words and as code.
+    quotes : pieces of a person's texts that title and evidence quote, in the title as Python writes a string; a redacted
+        report leaves them out.
     """
 
     id: str
@@ -46,6 +48,7 @@ class Finding:
     affects: tuple[str, ...] = ()
     remedy: str = ""
     code: str = ""
+    quotes: tuple[str, ...] = ()
 
     @property
     def cause(self) -> str:
@@ -160,7 +163,8 @@ def most_serious_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:
     for finding in findings:
         first = kept.get(finding.id, finding)
         severity = min(first.severity, finding.severity, key=order.index)
-        kept[finding.id] = replace(first, severity=severity, evidence={**first.evidence, **finding.evidence})
+        quotes = tuple(dict.fromkeys((*first.quotes, *finding.quotes)))
+        kept[finding.id] = replace(first, severity=severity, evidence={**first.evidence, **finding.evidence}, quotes=quotes)
     return tuple(sorted(kept.values(), key=lambda finding: order.index(finding.severity)))
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bertlens.errors import BertlensError
-from bertlens.judge.display import notebook
+from bertlens.judge.display import Shown
 from bertlens.judge.measures import plain
 from bertlens.judge.wording import number
 from bertlens.read.linear import logits
@@ -38,7 +38,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Fresh:
+class Fresh(Shown):
     """The logits of the same vectors under freshly drawn linear layers.
 
     Attributes
@@ -105,9 +105,6 @@ class Fresh:
                 values = {f"logit {at}": float(value) for at, value in enumerate(row)}
                 lines.append({"seed": seed, "text": text, "class": int(best), **values})
         return pd.DataFrame(lines)
-
-    def _repr_html_(self) -> str:
-        return notebook(self)
 
 
 def drawn(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bertlens.judge.display import notebook
+from bertlens.judge.display import Shown
 from bertlens.judge.findings import Finding
 from bertlens.judge.head_steps import Step
 from bertlens.judge.measures import plain
@@ -58,7 +58,7 @@ class Predictions:
 
 
 @dataclass(frozen=True, eq=False)
-class Head:
+class Head(Shown):
     """The head of a model on one text.
 
     Attributes
@@ -209,9 +209,6 @@ class Head:
             "findings": [finding.to_dict() for finding in self.findings],
             "notes": list(self.notes),
         }
-
-    def _repr_html_(self) -> str:
-        return notebook(self)
 
 
 def probabilities(logits: np.ndarray, activation: str) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bertlens.judge import narrow
-from bertlens.judge.display import notebook
+from bertlens.judge.display import Shown
 from bertlens.judge.findings import Finding
 from bertlens.judge.measures import plain
 from bertlens.read.course import Course, course
@@ -84,7 +84,7 @@ class OverStates:
 
 
 @dataclass(frozen=True, eq=False)
-class Layers(OverStates):
+class Layers(OverStates, Shown):
     """The hidden states of a model on some texts, from one pass over them; every method works without running the model.
 
     Attributes
@@ -255,10 +255,6 @@ class Layers(OverStates):
                 moved[group][measure] = {name: plain(float(all_[measure, of][state.index])) for name, all_ in moments.items()}
         facts = {"index": state.index, "name": state.name, "expression": state.expression, "note": state.note}
         return {**facts, "travel": moved}
-
-    def _repr_html_(self) -> str:
-        """The verdict and the states, for notebooks."""
-        return notebook(self)
 
 
 def _anisotropy(found: Anisotropy) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from bertlens.judge.display import notebook
+from bertlens.judge.display import Shown
 from bertlens.judge.findings import Finding
 from bertlens.judge.measures import cosine, plain
 from bertlens.judge.trial import Trial
@@ -22,7 +22,7 @@ NORM = "norm of {}"
 
 
 @dataclass(frozen=True, eq=False)
-class Lookup:
+class Lookup(Shown):
     """The embeddings of one text, part by part, and what the model makes of them when they are fed back.
 
     Attributes
@@ -124,9 +124,6 @@ class Lookup:
             "environment": self.environment,
         }
 
-    def _repr_html_(self) -> str:
-        return notebook(self)
-
 
 STEPS = {"norm": "after norm", "projection": "after projection"}
 """How the vectors behind a step are called."""
@@ -188,7 +185,7 @@ def particulars(found: Embedding) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class LookupCost:
+class LookupCost(Shown):
     """What the lookup costs beside a full pass: medians of runs that took turns.
 
     Attributes

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bertlens.judge.display import notebook
+from bertlens.judge.display import Shown
 from bertlens.judge.measures import BOUND, EPS, plain
 from bertlens.read.states import States
 
@@ -47,7 +47,7 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Parting:
+class Parting(Shown):
     """Difference per layer and token between two runs of one text.
 
     Attributes
@@ -108,9 +108,6 @@ class Parting:
             "sentence": self.sentence,
             "sides": [side.to_dict() for side in self.sides],
         }
-
-    def _repr_html_(self) -> str:
-        return notebook(self)
 
     def to_frame(self) -> pd.DataFrame:
         """One line per layer and token."""

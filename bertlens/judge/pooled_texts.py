@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bertlens.judge.display import notebook
+from bertlens.judge.display import Shown
 from bertlens.judge.findings import Finding
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class PooledTexts:
+class PooledTexts(Shown):
     """Vectors of texts in the order of the texts.
 
     Attributes
@@ -85,6 +85,3 @@ class PooledTexts:
         import pandas as pd
 
         return pd.DataFrame({readout: list(vectors) for readout, vectors in self.vectors.items()})
-
-    def _repr_html_(self) -> str:
-        return notebook(self)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bertlens.judge.display import notebook
+from bertlens.judge.display import Shown
 from bertlens.judge.findings import Finding
 from bertlens.judge.fresh import Fresh, drawn
 from bertlens.judge.measures import cosine, plain
@@ -52,7 +52,7 @@ class Option:
 
 
 @dataclass(frozen=True)
-class Poolings:
+class Poolings(Shown):
     """Readouts of one set of texts, all from the same forward passes; nothing here runs the model.
 
     Attributes
@@ -199,10 +199,6 @@ class Poolings:
         import pandas as pd
 
         return pd.DataFrame([option.__dict__ for option in self.options])
-
-    def _repr_html_(self) -> str:
-        """Which may be used, and the readouts, for notebooks."""
-        return notebook(self)
 
 
 def _declaration(found: Poolings) -> str:

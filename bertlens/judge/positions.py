@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bertlens.judge.display import notebook
+from bertlens.judge.display import Shown
 from bertlens.judge.trial import Trial
 from bertlens.judge.verdict import VERDICTS
 from bertlens.judge.wording import number
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Padded:
+class Padded(Shown):
     """A padded row given as vectors: which positions the model counts when it cannot see the padding ids.
 
     Attributes
@@ -90,7 +90,7 @@ def _differs(trial: Trial) -> bool:
 
 
 @dataclass(frozen=True, eq=False)
-class OwnPositions:
+class OwnPositions(Shown):
     """Sentence pairs with `position_ids` that count each sentence from its own start, against the model's own counting.
 
     Attributes
@@ -142,6 +142,3 @@ class OwnPositions:
             "trials": [{"text": text, "position_ids": ids, **trial.to_dict()} for text, ids, trial in rows],
             "left_out": list(self.left_out),
         }
-
-    def _repr_html_(self) -> str:
-        return notebook(self)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bertlens.judge.comparison import Comparison
-from bertlens.judge.display import notebook
+from bertlens.judge.display import Shown
 from bertlens.judge.findings import Finding, most_serious_first
 from bertlens.judge.measures import Row, measure
 from bertlens.judge.pair import FLOAT64
@@ -66,7 +66,7 @@ class Equality:
 
 
 @dataclass(frozen=True)
-class Rows:
+class Rows(Shown):
     """Rows of a tokenised array taken in every way.
 
     Attributes
@@ -148,10 +148,6 @@ class Rows:
 
         return pd.DataFrame([equality.to_dict() for equality in self.equalities])
 
-    def _repr_html_(self) -> str:
-        """The sentence and the first equalities, for notebooks."""
-        return notebook(self)
-
 
 class Taken:
     """First tokens' vectors of the first rows, by slice, by index and in the batch; nothing is run twice.
@@ -205,7 +201,7 @@ def equalities(checkpoint: Checkpoint, taken: Taken) -> tuple[Equality, ...]:
     against its row 0 are the healthy twin of the rows by index: other texts, other vectors.
     """
     ids, found = taken.ids, []
-    for padding in _paddings(checkpoint, max(map(len, ids))):
+    for padding in paddings(checkpoint, max(map(len, ids))):
         for batch in tuple(count for count in (2, MOST) if count <= len(ids)) or (1,):
             tokens = max(map(len, ids[:batch])) if padding == "longest" else int(padding)
             for way, against in (("slice", "batch"), ("index", "batch"), ("index", "row 0"), ("batch", "row 0")):
@@ -215,8 +211,8 @@ def equalities(checkpoint: Checkpoint, taken: Taken) -> tuple[Equality, ...]:
     return tuple(found)
 
 
-def _paddings(checkpoint: Checkpoint, longest: int) -> tuple[str, ...]:
-    """A fixed length that holds the rows, and their own longest."""
+def paddings(checkpoint: Checkpoint, longest: int) -> tuple[str, ...]:
+    """Lengths that rows are padded to: a fixed one that holds them, and their own longest."""
     if checkpoint.tokenizer.pad_token_id is None:
         return ("longest",)
     fixed = min(FIXED, checkpoint.max_length)

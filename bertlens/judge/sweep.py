@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bertlens.judge.display import notebook
+from bertlens.judge.display import Shown
 from bertlens.judge.measures import plain
 from bertlens.run.condition import Condition
 from bertlens.run.progress import Progress, silent
@@ -21,7 +21,7 @@ MASKS = ("on", "off")
 
 
 @dataclass(frozen=True)
-class Sweep:
+class Sweep(Shown):
     """Largest difference to the unpadded text, per padded length.
 
     Attributes
@@ -52,9 +52,6 @@ class Sweep:
             for (dtype, mask), values in self.max_abs.items()
         ]
         return {"readout": self.readout, "texts": list(self.texts), "lengths": list(self.lengths), "series": series}
-
-    def _repr_html_(self) -> str:
-        return notebook(self)
 
     @property
     def sentence(self) -> str:

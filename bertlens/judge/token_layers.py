@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from bertlens.judge.display import notebook
+from bertlens.judge.display import Shown
 from bertlens.judge.layers import OverStates, State, states_of
 from bertlens.judge.measures import plain
 from bertlens.read.states import States
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class TokenLayers(OverStates):
+class TokenLayers(OverStates, Shown):
     """Every real token of a text in every hidden state.
 
     Attributes
@@ -71,9 +71,6 @@ class TokenLayers(OverStates):
             "padding": self.padding,
             "sentence": self.sentence,
         }
-
-    def _repr_html_(self) -> str:
-        return notebook(self)
 
 
 def token_layers(text: int, found: States, depth: int, tokenizer: Any) -> TokenLayers:

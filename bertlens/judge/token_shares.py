@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bertlens.judge.display import notebook
+from bertlens.judge.display import Shown
 from bertlens.judge.measures import plain
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ LEAST_TOKENS = 3
 
 
 @dataclass(frozen=True, eq=False)
-class TokenShares:
+class TokenShares(Shown):
     """Parts of every token in the logit of one class.
 
     Attributes
@@ -142,6 +142,3 @@ class TokenShares:
             "rank_agreement": plain(self.agreement),
             "sentence": self.sentence,
         }
-
-    def _repr_html_(self) -> str:
-        return notebook(self)

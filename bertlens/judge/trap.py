@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bertlens.errors import BertlensError
-from bertlens.judge.display import notebook
+from bertlens.judge.display import Shown
 from bertlens.judge.measures import measure, plain
 from bertlens.judge.verdict import VERDICTS, judge, worst
 from bertlens.judge.wording import number
@@ -57,7 +57,7 @@ class Padded:
 
 
 @dataclass(frozen=True)
-class PaddingTrap:
+class PaddingTrap(Shown):
     """What growing padding does to each pooling.
 
     Attributes
@@ -120,9 +120,6 @@ class PaddingTrap:
         import pandas as pd
 
         return pd.DataFrame([row.__dict__ for row in self.rows])
-
-    def _repr_html_(self) -> str:
-        return notebook(self)
 
 
 def steps_between(longest: int, limit: int) -> tuple[int, ...]:

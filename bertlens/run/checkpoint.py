@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import importlib.util
 import json
@@ -19,6 +20,8 @@ from bertlens.run.keep import Keep
 from bertlens.run.progress import Progress, silent
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from transformers import PreTrainedModel
 
     from bertlens.run.architecture import Architecture
@@ -79,6 +82,7 @@ class Checkpoint:
     tokenizer_lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     tokens_kept: dict[Any, tuple[Tokens, ...]] = field(default_factory=dict, repr=False)
     kept: Keep = field(default_factory=Keep, repr=False)
+    spare_tokenizers: list[Any] = field(default_factory=list, repr=False)
 
     @cached_property
     def max_length(self) -> int:
@@ -104,6 +108,20 @@ class Checkpoint:
     def own_instance(self, dtype: str, attention: str, dropout: bool, device: str | None = None) -> PreTrainedModel:
         """The same as an object of the caller's own, on which hooks may hang; its parameters are the shared ones."""
         return self._variants.own(dtype, self.attention(attention), dropout, device or self.device)  # type: ignore[no-any-return]
+
+    @contextlib.contextmanager
+    def own_tokenizer(self) -> Iterator[Any]:
+        """A copy of the tokenizer that nobody else uses meanwhile: calling one keeps padding and truncation as state.
+
+        Copying takes longer than most of what is done with a copy, so it is kept for the next one who asks; whoever has it
+        puts neither tokens nor settings into it.
+        """
+        with self.tokenizer_lock:
+            own = self.spare_tokenizers.pop() if self.spare_tokenizers else copy.deepcopy(self.tokenizer)
+        try:
+            yield own
+        finally:
+            self.spare_tokenizers.append(own)
 
     def attention(self, wanted: str) -> str:
         """The attention implementation that runs when this one is wanted: some families have only "eager"."""

@@ -8,6 +8,7 @@ import platform
 from importlib.metadata import version
 from typing import Any
 
+import bertlens
 from bertlens.run.texts import Texts
 
 
@@ -17,6 +18,7 @@ def environment(texts: Texts, device: str, seed: int) -> dict[str, Any]:
 
     packed = json.dumps(texts, ensure_ascii=True).encode("ascii")
     return {
+        "bertlens": bertlens.__version__,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "transformers": version("transformers"),

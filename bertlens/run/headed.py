@@ -12,10 +12,13 @@ import transformers
 from bertlens.errors import BertlensError
 from bertlens.run import loading
 from bertlens.run.checkpoint import ONE_LOAD_AT_A_TIME, Checkpoint, LoadReport
+from bertlens.run.outputs import called
 from bertlens.run.variants import RANDOM, Variants
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+    from bertlens.run.inputs import Batch
 
 SEED = 0
 """Of the draw of weights that the file does not hold."""
@@ -83,6 +86,23 @@ class Headed:
     def own_instance(self, attention: str = "sdpa", *, dropout: bool = False) -> PreTrainedModel:
         """The same as an object of the caller's own, on which hooks may hang; its parameters are the shared ones."""
         return self.variants.own("float32", self._attention(attention), dropout, self.device)
+
+    def logits(
+        self, batch: Batch, dtype: str, attention: str = "sdpa", *, dropout: bool = False, device: str | None = None
+    ) -> torch.Tensor:
+        """The logits of one forward pass on the CPU: (batch, labels), float64 of a float64 run and float32 otherwise.
+
+        To be called within `running`, as every forward pass.
+
+        Raises
+        ------
+        BertlensError
+            Where the model refuses the inputs; its own words are kept.
+        """
+        where = "cpu" if dtype == "float64" else device or self.device
+        out = called(self.variants.get(dtype, self._attention(attention), dropout, where), batch, where)
+        found: torch.Tensor = out.logits.to("cpu", torch.float64 if dtype == "float64" else torch.float32)
+        return found
 
     def _attention(self, wanted: str) -> str:
         return wanted if wanted in self.attentions else self.attentions[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -99,18 +99,23 @@ def one_pass(model: PreTrainedModel, batch: Batch, layers: list[int], device: st
     BertlensError
         Where the model refuses the inputs; the model's own words are kept.
     """
+    # a list of indices keeps only those layers (transformers >= 5.23), so memory does not grow with the depth
+    out = called(model, batch, device, output_hidden_states=layers or False)
+    states = out.hidden_states if layers else ()
+    kept = {layer: states[layer] for layer in layers}
+    return Outputs(batch, out.last_hidden_state, kept, getattr(out, "pooler_output", None))
+
+
+def called(model: PreTrainedModel, batch: Batch, device: str, **options: Any) -> Any:
+    """What a model returns for a batch; where it refuses the inputs, a `BertlensError` with its own words."""
     tensors = {name: tensor.to(device) for name, tensor in batch.tensors.items()}
     try:
-        # a list of indices keeps only those layers (transformers >= 5.23), so memory does not grow with the depth
-        out = model(**tensors, output_hidden_states=layers or False, return_dict=True)
+        return model(**tensors, return_dict=True, **options)
     except (RuntimeError, ValueError, IndexError) as error:
         reason = str(error).strip().split("\n")[0][:200]
         raise BertlensError(
             "the model cannot run this condition", got=f"{type(error).__name__}: {reason}", do="change the condition"
         ) from error
-    states = out.hidden_states if layers else ()
-    kept = {layer: states[layer] for layer in layers}
-    return Outputs(batch, out.last_hidden_state, kept, getattr(out, "pooler_output", None))
 
 
 def _pass_watched(model: PreTrainedModel, batch: Batch, layers: list[int], device: str, text: int) -> Outputs:

@@ -17,13 +17,16 @@ TOKENS_AT_ONCE = 1024
 NEEDS_PADDING = ("mean_all",)
 """Poolings whose value is made by the padding of the batch."""
 
+READS_FIRST = ("first_position", "logits")
+"""What is read at position 0, or by most heads: padding, where it stands on the left."""
+
 
 def neighbours_count(condition: Condition, pooling: str = "cls") -> str:
     """Why the texts must run in the batches that the condition says, in words; "" where only rounding depends on them."""
     if pooling in NEEDS_PADDING:
         return f"{pooling} counts the padding of the batch"
-    if pooling == "first_position" and condition.side == "left":
-        return "first_position reads padding where it stands on the left"
+    if pooling in READS_FIRST and condition.side == "left":
+        return f"{pooling} reads padding where it stands on the left"
     if condition.batch == "alone" or condition.padding != "longest":
         return "the condition names the length of the rows"
     if condition.mask != "on":

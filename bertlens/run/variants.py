@@ -106,11 +106,41 @@ class DoubleThroughout(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
+class EveryFormatDouble(TorchFunctionMode):
+    """Answer every conversion to another floating format in float64.
+
+    For code that rounds on purpose: repeated like this, what its number formats did falls away and what else it did stays.
+    Weights that such code draws are drawn in float32 and widened: in float64 one seed gives other numbers.
+    """
+
+    FORMATS = (torch.float32, torch.float16, torch.bfloat16)
+    DRAWS = ("normal_", "uniform_", "trunc_normal_", "kaiming_normal_", "kaiming_uniform_", "xavier_normal_", "xavier_uniform_")
+    """Methods of a tensor, and functions of torch.nn.init that hide them."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in (torch.Tensor.float, torch.Tensor.half, torch.Tensor.bfloat16):
+            return args[0].double()
+        if getattr(func, "__name__", "") in self.DRAWS:
+            return self._drawn(func, *args, **(kwargs or {}))
+        args = tuple(torch.float64 if any(arg is one for one in self.FORMATS) else arg for arg in args)
+        kwargs = dict(kwargs or {})
+        if any(kwargs.get("dtype") is one for one in self.FORMATS):
+            kwargs["dtype"] = torch.float64
+        return func(*args, **kwargs)
+
+    @staticmethod
+    def _drawn(func: Any, *args: Any, **kwargs: Any) -> Any:
+        """The tensor, filled with what its float32 twin draws. torch.nn.init names it, methods do not."""
+        tensor = kwargs.pop("tensor") if "tensor" in kwargs else args[0]
+        with torch.no_grad():
+            tensor.copy_(func(torch.empty_like(tensor, dtype=torch.float32), *args[1:], **kwargs))
+        return tensor
+
+
 @contextmanager
-def running(dtype: str, seed: int | None) -> Iterator[None]:
-    """Everything around forward passes: no autograd, float64 kept, and one seeded stretch of dropout."""
-    double = DoubleThroughout() if dtype == "float64" else nullcontext()
-    with torch.inference_mode(), double:
+def running(dtype: str, seed: int | None, repeat: type[TorchFunctionMode] = DoubleThroughout) -> Iterator[None]:
+    """Everything around forward passes: no autograd, float64 kept as `repeat` does, and one seeded stretch of dropout."""
+    with torch.inference_mode(), repeat() if dtype == "float64" else nullcontext():
         if seed is None:
             yield
             return

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bertlens.judge.display import notebook
+from bertlens.judge.display import Shown
 from bertlens.judge.findings import Finding
 from bertlens.judge.weights.load_report import Group
 from bertlens.judge.weights.modules import STATES, Module
@@ -19,7 +19,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Checkup:
+class Asked:
+    """One question to a checkpoint's files, with the findings that answer it; without any, all is well."""
+
+    question: str
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Checkup(Shown):
     """What `bertlens.check` found.
 
     Attributes
@@ -31,6 +39,7 @@ class Checkup:
     outputs : {output: ids of the findings that make it meaningless}; empty where it may be trusted.
     facts : what the files say, for a table.
     reload : two loads side by side, where texts were given and something is drawn at random.
+    asked : the questions that were put to the files, each with its findings.
     """
 
     checkpoint: dict[str, Any]
@@ -41,6 +50,7 @@ class Checkup:
     facts: tuple[Fact, ...] = ()
     reload: Reload | None = None
     notes: tuple[str, ...] = field(default=())
+    asked: tuple[Asked, ...] = ()
 
     @property
     def verdict(self) -> str:
@@ -90,7 +100,3 @@ class Checkup:
         columns = ["severity", "id", "title", "affects", "remedy"]
         lines = [[f.severity, f.id, f.title, ", ".join(f.affects), f.remedy] for f in self.findings]
         return pd.DataFrame(lines, columns=columns)
-
-    def _repr_html_(self) -> str:
-        """The verdict and the findings, for notebooks."""
-        return notebook(self)

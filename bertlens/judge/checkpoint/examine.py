@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from bertlens.judge.checkpoint import settings
-from bertlens.judge.checkpoint.checkup import Checkup
+from bertlens.judge.checkpoint.checkup import Asked, Checkup
 from bertlens.judge.checkpoint.facts import facts
 from bertlens.judge.checkpoint.lengths import of_lengths
 from bertlens.judge.checkpoint.recipe import of_recipe
@@ -32,33 +32,37 @@ WHOLE = frozenset({"everything", "every output"})
 def examine(dossier: Dossier, readout: Readout | None = None, progress: Progress = silent) -> Checkup:
     """Ask every judge about one checkpoint; causes come before what follows from them."""
     modules = weights.modules_of(dossier, progress)
-    findings = most_serious_first(_found(dossier, modules, readout))
+    asked = _asked(dossier, modules, readout)
+    findings = most_serious_first([finding for one in asked for finding in one.findings])
     outputs = trusted(dossier, findings)
-    return Checkup(_identity(dossier), findings, modules, groups(dossier.alignment), outputs, facts(dossier))
+    return Checkup(_identity(dossier), findings, modules, groups(dossier.alignment), outputs, facts(dossier), asked=asked)
 
 
-def _found(dossier: Dossier, modules: Sequence[weights.Module], readout: Readout | None) -> list[Finding]:
-    """Findings in the order of their reach: what spoils everything, then single outputs, then what lies in wait."""
-    return [
-        *keys.of_keys(dossier),
-        *never_trained.of_modules(dossier, modules),
-        *of_positions(dossier),
-        *settings.of_config(dossier),
-        *of_tokenizer(dossier),
-        *never_trained.of_head(dossier, modules),
-        *of_rows(dossier, untrained_tokens(dossier)),
-        *never_trained.of_pooler(dossier, modules),
-        *of_lengths(dossier),
-        *of_recipe(dossier, readout),
-    ]
+def _asked(dossier: Dossier, modules: Sequence[weights.Module], readout: Readout | None) -> tuple[Asked, ...]:
+    """Questions in the order of their reach: what spoils everything, then single outputs, then what lies in wait."""
+    tokens = untrained_tokens(dossier)
+    return (
+        Asked("Does the file hold every weight of the model, under its name and in its shape?", tuple(keys.of_keys(dossier))),
+        Asked("Was every module trained?", tuple(never_trained.of_modules(dossier, modules))),
+        Asked("Was every position trained?", tuple(of_positions(dossier))),
+        Asked("Does the config say what the weights say?", tuple(settings.of_config(dossier))),
+        Asked("Is the tokenizer the one that the weights were trained with?", tuple(of_tokenizer(dossier))),
+        Asked("Was the head trained?", tuple(never_trained.of_head(dossier, modules))),
+        Asked("Was the row of every token trained?", tuple(of_rows(dossier, tokens))),
+        Asked("Was the pooler trained?", tuple(never_trained.of_pooler(dossier, modules))),
+        Asked("Do all files name the same longest input?", tuple(of_lengths(dossier))),
+        Asked("Are the vectors read as the checkpoint declares?", tuple(of_recipe(dossier, readout))),
+    )
 
 
 def with_texts(checkup: Checkup, dossier: Dossier, texts: Sequence[Any]) -> Checkup:
     """A checkup with what the tokenizer does to texts."""
     states = untrained_tokens(dossier)
     rows = {token: number for token, (number, _) in states.items()}
-    findings = most_serious_first([*checkup.findings, *of_texts(dossier, texts, rows)])
-    return replace(checkup, findings=findings, outputs=trusted(dossier, findings))
+    told = tuple(of_texts(dossier, texts, rows))
+    findings = most_serious_first([*checkup.findings, *told])
+    asked = (*checkup.asked, Asked("Does the tokenizer keep all of the texts?", told))
+    return replace(checkup, findings=findings, outputs=trusted(dossier, findings), asked=asked)
 
 
 def with_reload(checkup: Checkup, dossier: Dossier, texts: Sequence[Any], progress: Progress = silent) -> Checkup:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from bertlens.judge.display import notebook
+from bertlens.judge.display import Shown, notebook
 from bertlens.judge.expression import axes, fields, fitting, padding, positions, refused
 from bertlens.judge.expression.correction import Fault, findings_of
 from bertlens.judge.findings import Finding, most_serious_first, of_checkpoint
@@ -26,7 +26,7 @@ JUDGES = (fields, axes, fitting, padding, positions)
 
 
 @dataclass(frozen=True, eq=False)
-class Explained:
+class Explained(Shown):
     """What an expression holds and whether that is what people mean by it.
 
     Attributes

@@ -80,7 +80,8 @@ def _beyond(dossier: Dossier, vocabulary: Vocabulary, rows: list[list[int]]) -> 
     names = [str(token) for token in vocabulary.tokenizer.convert_ids_to_tokens(ids)]
     title = f"{_texts(len(hit))} a token without a row, as text {hit[0]} ({names[0]!r}, id {ids[0]:,} of {last:,} rows)"
     evidence = {"texts_beyond": some(hit), "number_of_texts": len(hit), "tokens_beyond": some(names), "rows": last}
-    return [named("token-ids-out-of-range", "problem", evidence, tuple(f"text {index}" for index in some(hit)), title)]
+    finding = named("token-ids-out-of-range", "problem", evidence, tuple(f"text {index}" for index in some(hit)), title)
+    return [replace(finding, quotes=tuple(names))]
 
 
 def _untrained(rows: list[list[int]], untrained: Mapping[str, int]) -> list[Finding]:
@@ -92,7 +93,8 @@ def _untrained(rows: list[list[int]], untrained: Mapping[str, int]) -> list[Find
     names = [token for token, number in untrained.items() if number in met]
     title = f"{_texts(len(hit))} a token whose row was never trained, as text {hit[0]} ({names[0]!r})"
     evidence = {"texts_with_untrained": some(hit), "number_of_texts": len(hit), "untrained_tokens": some(names)}
-    return [named("untrained-token-rows", "problem", evidence, tuple(f"text {index}" for index in some(hit)), title)]
+    finding = named("untrained-token-rows", "problem", evidence, tuple(f"text {index}" for index in some(hit)), title)
+    return [replace(finding, quotes=tuple(names))]
 
 
 def _cut(dossier: Dossier, vocabulary: Vocabulary, rows: list[list[int]]) -> list[Finding]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from bertlens.errors import BertlensError
+from bertlens.judge.display import Shown
 from bertlens.judge.weights.modules import Module
 from bertlens.read.spectrum import ROWS, Spectrum, as_matrix, sampled, spectrum
 from bertlens.run.dossier import Dossier
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Matrix:
+class Matrix(Shown):
     """A module's weight: its state, and all singular values beside the law of independent draws.
 
     Attributes

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from bertlens.judge.display import Shown
 from bertlens.judge.wording import number
 from bertlens.run.checkpoint import Checkpoint, load
 from bertlens.run.condition import Condition
@@ -33,7 +34,7 @@ class Twice:
 
 
 @dataclass(frozen=True)
-class Reload:
+class Reload(Shown):
     """Every output of two loads of the same files, on the same texts.
 
     Attributes
@@ -72,20 +73,29 @@ class Reload:
 
 def load_twice(name: str, texts: Sequence[Any], progress: Progress = silent, *, offline: bool = False) -> Reload:
     """Load a checkpoint under two seeds, run the first texts through both, and compare every output bit by bit."""
-    few = tuple(texts)[:MOST_TEXTS]
     found = []
     for seed in (0, 1):
         progress(seed, 2, f"load {seed + 1} of 2")
-        with RANDOM, torch.random.fork_rng():
-            torch.manual_seed(seed)
-            checkpoint = load(name, offline=offline)
-        found.append((checkpoint.report.newly_initialised, dict(_named(_run(checkpoint, few)))))
-    (drawn, left), (_, right) = found
+        found.append(seeded(name, seed, offline=offline))
+    return side_by_side(found[0], found[1], texts)
+
+
+def seeded(name: str, seed: int, *, offline: bool = False) -> Checkpoint:
+    """A load in which the weights that the file does not hold are drawn with this seed."""
+    with RANDOM, torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return load(name, offline=offline)
+
+
+def side_by_side(one: Checkpoint, other: Checkpoint, texts: Sequence[Any]) -> Reload:
+    """Every output of two loads of the same files on the first texts, bit by bit."""
+    few = tuple(texts)[:MOST_TEXTS]
+    left, right = (dict(_named(_run(checkpoint, few))) for checkpoint in (one, other))
     rows = [
         Twice(output, float((left[output] - right[output]).abs().max()), bool(left[output].equal(right[output])))
         for output in left
     ]
-    return Reload(tuple(rows), drawn, len(few))
+    return Reload(tuple(rows), one.report.newly_initialised, len(few))
 
 
 def _run(checkpoint: Checkpoint, texts: Sequence[Any]) -> Outputs:

@@ -35,8 +35,8 @@ def of_rows(dossier: Dossier, untrained: Mapping[str, tuple[int, WeightState]]) 
         return []
     token, (row, state) = next(iter(untrained.items()))
     shown = {name: {"row": at, "state": found.state} for name, (at, found) in list(untrained.items())[:5]}
-    many = f"{len(untrained)} added tokens have" if len(untrained) > 1 else f"The added token {token} has"
+    many = f"{len(untrained)} added tokens have" if len(untrained) > 1 else f"The added token {token!r} has"
     whose = "rows that were" if len(untrained) > 1 else "a row that was"
-    title = f"{many} {whose} never trained: {token} (row {row}) is {state.state}"
+    title = f"{many} {whose} never trained: {token!r} (row {row}) is {state.state}"
     evidence = {"tokens": shown, "count": len(untrained), "reason": state.reason}
     return [named("untrained-token-rows", "problem", evidence, ("texts with these tokens",), title)]
