@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         check,
         cls_attention,
         compare,
+        diagnosis,
         edit,
         explain,
         head,
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
         pool,
         pooling,
         pooling_costs,
+        probe,
+        reproduce,
         shapes,
         token_path,
         token_shares,
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
     from bertlens.run.checkpoint import Checkpoint, load
     from bertlens.run.condition import Condition
     from bertlens.run.foreign import read_vectors
+    from bertlens.run.labels import read_labelled
     from bertlens.run.texts import read_texts
 
 __version__ = "0.1.0"
@@ -59,6 +63,7 @@ __all__ = [
     "check",
     "cls_attention",
     "compare",
+    "diagnosis",
     "edit",
     "explain",
     "head",
@@ -74,12 +79,16 @@ __all__ = [
     "pool",
     "pooling",
     "pooling_costs",
+    "probe",
+    "read_labelled",
     "read_texts",
     "read_vectors",
     "repair",
+    "reproduce",
     "shapes",
     "token_path",
     "token_shares",
+    "train_pooler",
     "weight_matrix",
     "where_they_part",
 ]
@@ -90,9 +99,11 @@ _HOME = {
     "load": "bertlens.run.checkpoint",
     "Condition": "bertlens.run.condition",
     "Readout": "bertlens.read.readout",
+    "read_labelled": "bertlens.run.labels",
     "read_texts": "bertlens.run.texts",
     "read_vectors": "bertlens.run.foreign",
     "repair": "bertlens.remedies.repair",
+    "train_pooler": "bertlens.remedies.trained_pooler",
 }
 
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from bertlens.commands import check, compare, identify, layers, pool, repair, shapes
+from bertlens.commands import check, compare, identify, layers, pool, probe, repair, report, reproduce, shapes
 from bertlens.errors import BertlensError
 
 COMMANDS = {
@@ -22,7 +22,10 @@ COMMANDS = {
     "shapes": shapes,
     "layers": layers,
     "pool": pool,
+    "probe": probe,
     "repair": repair,
+    "reproduce": reproduce,
+    "report": report,
 }
 
 

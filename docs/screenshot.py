@@ -16,15 +16,20 @@ IMAGES = Path(__file__).parent / "images"
 
 
 def main() -> None:
-    """A forgotten mask, the map of the packaged checkpoint's weights, a mean over padding, the layers and the poolings."""
+    """The first screen, a forgotten mask, the weights of the packaged checkpoint, a mean over padding, and layers."""
     with serving() as address, sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
+        IMAGES.mkdir(exist_ok=True)
+        page.goto(address)
+        verdict(page, "Usable with care")
+        settled(page)
+        page.screenshot(path=IMAGES / "home.png")
         page.goto(f"{address}/Batch_and_padding?candidate=mask%3Doff")
         verdict(page, "Different")
         settled(page)
-        IMAGES.mkdir(exist_ok=True)
         page.screenshot(path=IMAGES / "batch-and-padding.png")
+        page.locator(".st-key-figure_bertlens-differences").screenshot(path=IMAGES / "differences.png")
         page.goto(f"{address}/Checkpoint")
         verdict(page, "Usable with care")
         settled(page)
@@ -38,18 +43,14 @@ def main() -> None:
         verdict(page, "Faulty")
         settled(page)
         page.screenshot(path=IMAGES / "shapes.png")
-        for path, heading, name in (
-            ("Layers", "Why are all my cosines high?", "layers"),
-            ("Pooling", "The padding trap", "pooling"),
-        ):
-            page.goto(f"{address}/{path}")
-            page.get_by_role("heading", name="The same in Python").wait_for(timeout=WAIT)
-            settled(page)
-            page.get_by_role("heading", name=heading).scroll_into_view_if_needed()
-            page.mouse.move(700, 500)
-            page.mouse.wheel(0, 900)
-            page.wait_for_timeout(1500)
-            page.screenshot(path=IMAGES / f"{name}.png")
+        page.goto(f"{address}/Layers")
+        page.get_by_role("heading", name="The same in Python").wait_for(timeout=WAIT)
+        settled(page)
+        page.get_by_role("heading", name="Why are all my cosines high?").scroll_into_view_if_needed()
+        page.mouse.move(700, 500)
+        page.mouse.wheel(0, 900)
+        page.wait_for_timeout(1500)
+        page.screenshot(path=IMAGES / "layers.png")
         browser.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -21,8 +22,30 @@ from tests.serving import serving
 # at every one of their products: the suite then takes six times as long.
 torch.set_num_threads(1)
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that drive a browser come first: they take minutes, and at the end one worker would wait for the other's."""
+    items.sort(key=lambda item: "browser" not in item.keywords)
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays; collecting garbage need not look at it again."""
+    gc.collect()
+    gc.freeze()
+
+
 Folder = Callable[..., Path]
 Loaded = Callable[..., Checkpoint]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_look_at_what_is_installed() -> Iterator[None]:
+    """Streamlit reads the metadata of every installed package for every page that a test opens; here once for all."""
+    from streamlit.components.v2 import manifest_scanner
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", cache(manifest_scanner.scan_component_manifests))
+        yield
 
 
 @pytest.fixture(scope="session")

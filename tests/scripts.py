@@ -24,7 +24,7 @@ from bertlens.run.checkpoint import Checkpoint
 from bertlens.run.condition import CHOICES, Condition
 from bertlens.run.texts import Texts
 from bertlens.show.script import comparison_script, shapes_script
-from tests.families import build
+from tests.conftest import Loaded
 
 TEXTS: Texts = ("A short text.", "Rain fell all night on the old stone bridge, and nobody slept.", "Two words")
 PAIRS: Texts = (("Who is it?", "A friend of yours."), ("Yes", "No"), ("One sentence here", "and a much longer one over there"))
@@ -56,18 +56,10 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@pytest.fixture(scope="module")
-def load(tmp_path_factory: pytest.TempPathFactory) -> Load:
+@pytest.fixture(scope="session")
+def load(minilm: Checkpoint, loaded: Loaded) -> Load:
     """Checkpoints by name, "minilm" or a family, each loaded once."""
-    root = tmp_path_factory.mktemp("families")
-    loaded: dict[str, Checkpoint] = {}
-
-    def checkpoint(name: str) -> Checkpoint:
-        if name not in loaded:
-            loaded[name] = bertlens.load(name if name == "minilm" else str(build(name, root / name)))
-        return loaded[name]
-
-    return checkpoint
+    return lambda name: minilm if name == "minilm" else loaded(name)
 
 
 def written(checkpoint: Checkpoint, texts: Texts, reference: str, candidate: str, readout: str = "cls", **more: Any) -> str:

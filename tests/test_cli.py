@@ -13,6 +13,7 @@ import pytest
 
 import bertlens
 from bertlens.cli import main
+from bertlens.run.checkpoint import Checkpoint
 
 TEXTS = ["A short text.", "A text that is a good deal longer than the first one.", "Mid-sized text here."]
 
@@ -40,11 +41,11 @@ def strict(document: str) -> Any:
     return json.loads(document, parse_constant=refuse)
 
 
-def test_the_document_is_the_core_s(texts: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_document_is_the_core_s(texts: str, capsys: pytest.CaptureFixture[str], minilm: Checkpoint) -> None:
     status, out, err = ran(capsys, "compare", "minilm", "--texts", texts, "--candidate", "mask=off", "--json")
     assert (status, err) == (1, "")
     document = strict(out)
-    expected = bertlens.compare(bertlens.load(), TEXTS, candidate="mask=off").to_dict()
+    expected = bertlens.compare(minilm, TEXTS, candidate="mask=off").to_dict()
     assert document["schema"] == "bertlens.compare/1"
     assert document["verdict"] == "different"
     assert document["rows"] == expected["rows"]

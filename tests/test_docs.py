@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from benchmarks.verdict import Models, pair
-from bertlens.cli import _parser
+from bertlens.cli import COMMANDS, _parser
 from bertlens.judge.findings import catalogue
 from bertlens.judge.measures import BOUND
 from bertlens.judge.verdict import CEILING, FOLLOWS, PLAUSIBLE
@@ -27,23 +27,26 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
 
 
-def fenced(language: str) -> str:
-    return "\n".join(re.findall(rf"```{language}\n(.*?)```", README, re.S))
+def fenced(language: str, *documents: str) -> str:
+    texts = [(ROOT / name).read_text("utf-8") for name in documents]
+    return "\n".join(code for text in texts for code in re.findall(rf"```{language}\n(.*?)```", text, re.S))
 
 
-def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_python_of_the_documents_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
-    exec(fenced("python"), names)
+    exec(fenced("python", "README.md"), names)
+    assert names["whole"].verdict == "caution"
+    exec(fenced("python", "docs/python.md"), names)
     assert names["found"].verdict == "different"
     assert names["checked"].sentence.startswith("Usable with care: The pooler was saved but never trained")
     assert names["checked"].outputs["pooler_output"] == ("pooler-untrained",)
     assert (tmp_path / "mended" / "model.safetensors").is_file()
 
 
-def test_every_command_of_the_readme_can_be_read() -> None:
-    lines = [line for line in fenced("bash").splitlines() if line.startswith("bertlens ")]
-    assert len(lines) >= 8
+def test_every_command_of_the_documents_can_be_read() -> None:
+    lines = [line for line in fenced("bash", "README.md", "docs/command-line.md").splitlines() if line.startswith("bertlens ")]
+    assert {line.split()[1] for line in lines} == set(COMMANDS)
     for line in lines:
         options = _parser().parse_args(shlex.split(line, comments=True)[1:])
         for condition in ("reference", "candidate"):

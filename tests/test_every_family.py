@@ -100,4 +100,4 @@ def test_a_page_shows_the_family(family: str, family_folder: Folder, monkeypatch
     assert not app.exception
     assert app.error[0].value.startswith("**Different**")
     assert len(app.error) == 1
-    assert len(app.get("plotly_chart")) == 3
+    assert len(app.get("plotly_chart")) == 4

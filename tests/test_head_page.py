@@ -10,6 +10,7 @@ import torch
 
 import bertlens
 from bertlens.diagnose import classifying, head_runs
+from bertlens.run.checkpoint import Checkpoint
 from tests.conftest import Folder
 from tests.test_pages import alerts, offline, opened
 
@@ -85,10 +86,10 @@ def test_the_page_says_what_the_core_says_and_another_view_runs_nothing(family_f
     assert any("Fewer than three word pieces" in box for box in alerts(page)), "a text of one token"
 
 
-def test_a_head_that_is_drawn_is_told_in_front_of_every_number() -> None:
+def test_a_head_that_is_drawn_is_told_in_front_of_every_number(minilm: Checkpoint) -> None:
     page = opened(PAGE, texts="Rain fell.")
     assert not page.exception
-    assert [plain(box.value) for box in page.error] == [bertlens.head(bertlens.load(), ["Rain fell."]).sentence]
+    assert [plain(box.value) for box in page.error] == [bertlens.head(minilm, ["Rain fell."]).sentence]
     badges = [text.value for text in page.markdown if "newly initialised: classifier" in text.value]
     assert len(badges) == 5, "steps, answer, shares, mean, dropout"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import bertlens
+from bertlens.run.checkpoint import Checkpoint
 from tests.conftest import Folder
 from tests.test_cli import TEXTS, ran, strict, texts
 from tests.test_narrow import push
@@ -19,13 +20,13 @@ def layers(capsys: pytest.CaptureFixture[str], file: str, *more: str, checkpoint
     return ran(capsys, "layers", checkpoint, "--texts", file, *more)
 
 
-def test_the_document_is_the_core_s(texts: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_document_is_the_core_s(texts: str, capsys: pytest.CaptureFixture[str], minilm: Checkpoint) -> None:
     status, out, err = layers(capsys, texts, "--json")
     assert (status, err) == (0, "")
     document = strict(out)
     assert (document["schema"], document["verdict"]) == ("bertlens.layers/1", "sound")
     assert (document.pop("readout"), document.pop("parting")) == (None, None)
-    expected = bertlens.layers(bertlens.load(), TEXTS).to_dict()
+    expected = bertlens.layers(minilm, TEXTS).to_dict()
     assert document == json.loads(json.dumps(expected))
     assert [state["name"] for state in document["states"]] == ["embeddings", *(f"layer {at}" for at in range(1, 7))]
     assert document["baseline"]["mean"][0] > 0
@@ -46,10 +47,10 @@ def test_a_readout_is_followed_through_the_layers(texts: str, capsys: pytest.Cap
     assert all(line["norm"] == pytest.approx(1) for line in lines)
 
 
-def test_two_conditions_part_where_the_core_says(texts: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_conditions_part_where_the_core_says(texts: str, capsys: pytest.CaptureFixture[str], minilm: Checkpoint) -> None:
     status, out, _ = layers(capsys, texts, "--against", "mask=off", "--text", "0", "--json")
     assert status == 1
-    expected = bertlens.where_they_part(bertlens.load(), TEXTS, 0, reference="", candidate="mask=off")
+    expected = bertlens.where_they_part(minilm, TEXTS, 0, reference="", candidate="mask=off")
     assert strict(out)["parting"] == json.loads(json.dumps(expected.to_dict()))
     assert strict(out)["parting"]["first"][0] == 1
     status, out, _ = layers(capsys, texts, "--against", "batch=alone", "--text", "2", "--json")
@@ -57,11 +58,11 @@ def test_two_conditions_part_where_the_core_says(texts: str, capsys: pytest.Capt
     assert (strict(out)["parting"]["first"], strict(out)["parting"]["text"]) == (None, 2)
 
 
-def test_words_for_people(texts: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_words_for_people(texts: str, capsys: pytest.CaptureFixture[str], minilm: Checkpoint) -> None:
     status, out, err = layers(capsys, texts, "--readout", "cls", "--against", "mask=off")
     assert (status, err) == (1, "")
     assert out.startswith("Sound: unrelated tokens have a mean cosine of 0.")
-    told = bertlens.layers(bertlens.load(), TEXTS)
+    told = bertlens.layers(minilm, TEXTS)
     frame = told.to_frame()
     line = next(line for line in out.splitlines() if line.startswith("  layer 3"))
     assert line.split()[2:] == [f"{frame[name][3]:.3f}" for name in frame.columns[3:10]]

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 import bertlens
 from bertlens.read import states as reading
 from bertlens.read import survey
+from bertlens.run.checkpoint import Checkpoint
 from tests.test_pages import alerts, offline, opened
 
 __all__ = ["offline"]
@@ -39,8 +40,8 @@ def page() -> AppTest:
     return opened(PAGE, texts=TEXTS)
 
 
-def test_the_page_says_what_the_core_says(page: AppTest) -> None:
-    found = bertlens.layers(bertlens.load(), TEXTS.split("\n"))
+def test_the_page_says_what_the_core_says(page: AppTest, minilm: Checkpoint) -> None:
+    found = bertlens.layers(minilm, TEXTS.split("\n"))
     assert not page.exception and not page.error
     shown = next(box for box in alerts(page) if box.startswith(("**Sound**", "**Usable with care**")))
     assert shown.replace("\\", "").replace("**", "") == found.sentence

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 import bertlens
 from bertlens.run import embedded
+from bertlens.run.checkpoint import Checkpoint
 from tests.conftest import Folder
 from tests.test_pages import alerts, offline, opened
 
@@ -58,13 +59,13 @@ def plain(text: str) -> str:
     return text.replace("\\", "").replace("**", "")
 
 
-def test_the_page_says_what_the_core_says(page: AppTest) -> None:
+def test_the_page_says_what_the_core_says(page: AppTest, minilm: Checkpoint) -> None:
     assert not page.exception and not failed(page)
     assert [header.value for header in page.subheader] == HEADERS
     said = [plain(box) for box in alerts(page)]
-    assert bertlens.lookup(bertlens.load(), TEXTS.split("\n")).sentence in said
-    assert bertlens.edit(bertlens.load(), TEXTS.split("\n"), edits="1:zero", pooling="cls").sentence in said
-    compared = bertlens.compare(bertlens.load(), TEXTS.split("\n"), candidate="batch=alone,segments=ones")
+    assert bertlens.lookup(minilm, TEXTS.split("\n")).sentence in said
+    assert bertlens.edit(minilm, TEXTS.split("\n"), edits="1:zero", pooling="cls").sentence in said
+    compared = bertlens.compare(minilm, TEXTS.split("\n"), candidate="batch=alone,segments=ones")
     assert compared.sentence in said and compared.verdict == "different"
     assert any("all zeros" in box for box in said) == (page.selectbox(key="edit_token").value == 1)
 

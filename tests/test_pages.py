@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 import bertlens
 from bertlens.judge.wording import number
+from bertlens.run.checkpoint import Checkpoint
 from tests.conftest import Folder
 
 ROOT = Path(__file__).parent.parent
@@ -26,6 +27,7 @@ PAGES = (
     "pages/7_Classification_head.py",
     "pages/8_Attention.py",
     "pages/9_Identify.py",
+    "pages/10_Cases.py",
 )
 COMPARE = "pages/1_Batch_and_padding.py"
 TEXTS = "A short text.\nA text that is a good deal longer than the first one, and padded less."
@@ -64,20 +66,29 @@ def test_a_page_opens_without_an_exception_and_with_an_answer(page: str) -> None
     assert alerts(app), "no answer on the page"
 
 
-def test_the_first_answer_is_the_core_s_number() -> None:
+def test_home_says_what_the_core_says(minilm: Checkpoint) -> None:
     app = opened("app.py", texts=TEXTS)
-    found = bertlens.compare(bertlens.load(), TEXTS.split("\n"))
-    assert found.verdict == "rounding"
-    assert app.info[0].value.startswith("**Rounding**")
-    assert app.metric[0].value == number(found.worst.max_abs)
-    assert app.metric[1].value == number(found.worst.max_abs_float64)
+    found = bertlens.diagnosis(minilm, TEXTS.split("\n"))
+    assert app.warning[0].value.startswith("**Usable with care**")
+    shown = " ".join(block.value for block in app.markdown)
+    for finding in found.findings:
+        assert f"`{finding.id}`" in shown
+    for change in found.changes:
+        assert f"`{number(change.max_abs)}`" in shown
+    assert any(f"{len(found.passed)} checks passed" in box.label for box in app.expander)
 
 
-def test_a_link_brings_conditions_and_texts() -> None:
+def test_home_reads_vectors_as_it_is_told() -> None:
+    app = opened("app.py", texts=TEXTS, read="pooler")
+    assert app.error[0].value.startswith("**Faulty**: The pooler")
+    assert not opened("app.py", texts=TEXTS, read="no-such-thing").exception
+
+
+def test_a_link_brings_conditions_and_texts(minilm: Checkpoint) -> None:
     app = opened(COMPARE, texts=TEXTS, candidate="mask=off", readout="mean")
     assert not app.exception
     assert app.error[0].value.startswith("**Different**")
-    expected = bertlens.compare(bertlens.load(), TEXTS.split("\n"), candidate="mask=off", readout="mean")
+    expected = bertlens.compare(minilm, TEXTS.split("\n"), candidate="mask=off", readout="mean")
     assert app.metric[0].value == number(expected.worst.max_abs)
     assert "attention\\_mask" in " ".join(block.value for block in app.markdown)
 
@@ -92,8 +103,15 @@ def test_the_right_way_is_silent() -> None:
 def test_figures_and_tables_stand_together() -> None:
     app = opened(COMPARE, texts=TEXTS, candidate="mask=off", readout="mean")
     figures = app.get("plotly_chart")
-    assert len(figures) == 3
-    sweep = json.loads(figures[2].proto.spec)
+    assert len(figures) == 4
+    texts = json.loads(figures[0].proto.spec)
+    assert [trace["name"] for trace in texts["data"] if trace.get("name")] == [
+        "as run: identical",
+        "as run: different",
+        "both in float64",
+        "what rounding reaches in float64",
+    ]
+    sweep = json.loads(figures[3].proto.spec)
     assert [trace["name"] for trace in sweep["data"]] == [
         "mask on, float32",
         "mask off, float32",

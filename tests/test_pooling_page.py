@@ -7,6 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 import bertlens
 from bertlens.read import survey
+from bertlens.run.checkpoint import Checkpoint
 from tests.test_pages import alerts, offline, opened
 
 __all__ = ["offline"]
@@ -23,8 +24,8 @@ def readouts(page: AppTest) -> list[str]:
     return list(next(frame.value for frame in page.dataframe if "declared by the checkpoint" in frame.value)["readout"])
 
 
-def test_the_page_says_what_the_core_says(page: AppTest) -> None:
-    found = bertlens.pooling(bertlens.load(), TEXTS.split("\n"))
+def test_the_page_says_what_the_core_says(page: AppTest, minilm: Checkpoint) -> None:
+    found = bertlens.pooling(minilm, TEXTS.split("\n"))
     assert (not page.exception and not page.error) or [box.value for box in page.error]
     shown = next(box for box in alerts(page) if box.startswith("**Usable with care**"))
     assert shown.replace("\\", "").replace("**", "") == found.sentence
@@ -34,8 +35,8 @@ def test_the_page_says_what_the_core_says(page: AppTest) -> None:
     assert dict(zip(table["readout"], table["meaningless here"], strict=True))["pooler"] == "pooler-untrained"
 
 
-def test_the_trap_is_shown_with_its_verdict(page: AppTest) -> None:
-    trap = bertlens.padding_trap(bertlens.load(), poolings=("mean_all", "mean", "cls", "max", "weightedmean", "lasttoken"))
+def test_the_trap_is_shown_with_its_verdict(page: AppTest, minilm: Checkpoint) -> None:
+    trap = bertlens.padding_trap(minilm, poolings=("mean_all", "mean", "cls", "max", "weightedmean", "lasttoken"))
     shown = next(box.value for box in page.error if box.value.startswith("**Different**"))
     shown = shown.replace("\\", "").replace("**", "")
     assert shown == trap.sentence

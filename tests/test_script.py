@@ -80,7 +80,7 @@ def test_keys_together_print_the_same_numbers(load: Load, reference: str, candid
 @pytest.mark.parametrize("candidate", ["batch=alone", "side=left,mask=off", "rows=index,side=left,dtype=bfloat16"])
 @pytest.mark.parametrize("pooling", POOLINGS)
 def test_a_pooling_prints_the_same_numbers(load: Load, pooling: str, candidate: str) -> None:
-    assert_same(load, "minilm", TEXTS, "", candidate, pooling)
+    assert_same(load, "bert", TEXTS, "", candidate, pooling)
 
 
 @pytest.mark.parametrize("readout", [f"mean@last4:{combine}|l2" for combine in COMBINATIONS])
@@ -122,11 +122,15 @@ SAMPLE = [
 ]
 
 
-@pytest.mark.parametrize("texts", [TEXTS, PAIRS, (*PAIRS[:2], *TEXTS[:2])], ids=["texts", "pairs", "mixed"])
+KINDS: tuple[Texts, ...] = (TEXTS, PAIRS, (*PAIRS[:2], *TEXTS[:2]))
+"""Texts, pairs, and both: each of them for a third of the sample, and each comparison with all three over the families."""
+
+
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_family_prints_the_same_numbers(load: Load, family: str, texts: Texts) -> None:
+def test_a_family_prints_the_same_numbers(load: Load, family: str) -> None:
     ran = 0
-    for reference, candidate, readout in SAMPLE:
+    for at, (reference, candidate, readout) in enumerate(SAMPLE, list(FAMILIES).index(family)):
+        texts = KINDS[at % len(KINDS)]
         try:
             assert_same(load, family, texts, reference, candidate, readout)
             ran += 1

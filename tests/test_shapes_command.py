@@ -11,6 +11,7 @@ import pytest
 
 import bertlens
 from bertlens import diagnose
+from bertlens.run.checkpoint import Checkpoint
 from tests.conftest import Folder
 from tests.test_cli import TEXTS, ran, strict, texts
 
@@ -25,13 +26,13 @@ def shapes(capsys: pytest.CaptureFixture[str], file: str, *more: str) -> tuple[i
     return ran(capsys, "shapes", "minilm", "--texts", file, *more)
 
 
-def test_the_document_without_an_expression(texts: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_document_without_an_expression(texts: str, capsys: pytest.CaptureFixture[str], minilm: Checkpoint) -> None:
     status, out, err = shapes(capsys, texts, "--json")
     assert (status, err) == (0, "")
     document = strict(out)
     assert document["schema"] == "bertlens.shapes/1"
     assert document["steps"] == []
-    expected = bertlens.shapes(bertlens.load(), TEXTS)
+    expected = bertlens.shapes(minilm, TEXTS)
     assert document["tensors"] == json.loads(json.dumps([tensor.to_dict() for tensor in expected]))
     assert {tensor["name"] for tensor in document["tensors"]} >= {"input_ids", "last_hidden_state", "hidden_states"}
     assert [finding["id"] for finding in document["findings"]] == ["pooler-untrained"]
@@ -46,12 +47,19 @@ def test_the_document_without_an_expression(texts: str, capsys: pytest.CaptureFi
     ],
 )
 def test_the_document_is_the_core_s(
-    texts: str, capsys: pytest.CaptureFixture[str], expression: str, status: int, verdict: str, shape: list[int], held: Any
+    texts: str,
+    capsys: pytest.CaptureFixture[str],
+    expression: str,
+    status: int,
+    verdict: str,
+    shape: list[int],
+    held: Any,
+    minilm: Checkpoint,
 ) -> None:
     found = shapes(capsys, texts, "--expr", expression, "--json")
     assert (found[0], found[2]) == (status, "")
     document = strict(found[1])
-    capture = diagnose.capture(bertlens.load(), TEXTS)
+    capture = diagnose.capture(minilm, TEXTS)
     expected = diagnose.explain(expression, capture)
     assert document == json.loads(json.dumps(expected.to_dict()))
     assert (document["schema"], expected.verdict) == ("bertlens.shapes/1", verdict)

@@ -171,10 +171,15 @@ def test_an_own_instance_shares_its_parameters_and_nothing_else(loaded: Loaded) 
 
 def test_hooks_are_gone_after_a_pass_that_fails(loaded: Loaded) -> None:
     model = loaded("bert").own_instance("float32", "sdpa", False)
+
+    def hooks() -> list[int]:
+        return [len(part._forward_pre_hooks) + len(part._forward_hooks) for part in model.modules()]
+
+    before = hooks()  # transformers hangs some of its own on at a model's first pass
     with pytest.raises(ZeroDivisionError), mlp_inputs(model, lambda stream: stream):
-        assert any(part._forward_pre_hooks for part in model.modules())
+        assert sum(hooks()) > sum(before)
         _ = 1 / 0
-    assert not any(part._forward_pre_hooks or part._forward_hooks for part in model.modules())
+    assert hooks() == before
 
 
 def test_two_threads_have_their_own_answers(loaded: Loaded) -> None:

@@ -29,11 +29,6 @@ READOUTS = [*(f"{pooling}" for pooling in OF_STATES), "pooler", "mean@2", "mean@
 READOUTS += ["cls@last4:concat_reversed", "max@all:mean", "mean@last4:sum|l2", "lasttoken@-2", "mean_all@last4:mean"]
 
 
-@pytest.fixture(scope="module")
-def minilm() -> bertlens.Checkpoint:
-    return bertlens.load()
-
-
 @pytest.mark.parametrize("condition", ["", "padding=24", "side=left", "batch=2", "batch=alone", "mask=off", "rows=index"])
 def test_every_readout_of_one_survey_is_that_readout_read_by_itself(minilm: bertlens.Checkpoint, condition: str) -> None:
     inputs = prepare(minilm, TEXTS, Condition.parse(condition))

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 ROOMS = ("run", "read", "judge", "show")
-OUTSIDE = ("diagnose", "cli", "commands")
+OUTSIDE = ("diagnose", "cli", "commands", "cases", "remedies")
 HEAVY = {"torch", "transformers", "safetensors", "tokenizers", "sentence_transformers"}
 
 
