@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.conftest import Folder
-from tests.test_browser import WAIT, address, browser, page, settled
+from tests.test_browser import address, browser, page, settled
 from ui.sidebar import PAGES
 
 __all__ = ["address", "browser", "page"]
@@ -57,7 +57,7 @@ def at_rest(page: Page) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_page_can_be_read_by_everybody(name: str, page: Page, address: str, family_folder: Folder) -> None:
     page.goto(f"{address}/{name}?checkpoint={quote(str(family_folder('bert')), safe='')}")
-    expect(page.locator("[data-testid=stAlert]").first).to_be_visible(timeout=WAIT)
+    expect(page.locator("[data-testid=stAlert]").first).to_be_visible()
     settled(page)
     page.evaluate(AXE)
     for theme, background in THEMES.items():
@@ -69,7 +69,7 @@ def test_a_page_can_be_read_by_everybody(name: str, page: Page, address: str, fa
 
 def test_axe_hears_of_what_nobody_could_read(page: Page, address: str, family_folder: Folder) -> None:
     page.goto(f"{address}/Checkpoint?checkpoint={quote(str(family_folder('bert')), safe='')}")
-    expect(page.locator("[data-testid=stAlert]").first).to_be_visible(timeout=WAIT)
+    expect(page.locator("[data-testid=stAlert]").first).to_be_visible()
     settled(page)
     page.evaluate(AXE)
     page.evaluate("document.querySelector('[data-testid=stMarkdown] p').style.color = '#eeeeee'")

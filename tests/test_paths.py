@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 import bertlens
 from bertlens.run.checkpoint import Checkpoint
 from tests.checkpoints import dropped, sound
-from tests.test_browser import TEXTS, WAIT, address, browser, page, settled, verdict
+from tests.test_browser import TEXTS, address, browser, page, settled, verdict
 
 __all__ = ["address", "browser", "page"]
 
@@ -22,19 +22,19 @@ def pasted(page: Page) -> None:
     box = page.get_by_role("textbox", name="Texts, one per line")
     box.fill(TEXTS)
     box.press("Control+Enter")
-    page.wait_for_url("**texts=**", timeout=WAIT)
+    page.wait_for_url("**texts=**")
 
 
 def shown(page: Page, words: str) -> None:
-    expect(page.get_by_text(words).first).to_be_visible(timeout=WAIT)
+    expect(page.get_by_text(words).first).to_be_visible()
 
 
 def test_my_cls_vectors_change_when_i_batch(page: Page, address: str) -> None:
     page.goto(address)
     pasted(page)
     page.get_by_text("cls", exact=True).first.click()  # 1: how the vectors are read
-    page.wait_for_url("**read=cls**", timeout=WAIT)
-    page.get_by_role("link", name="Mask forgotten").click(timeout=WAIT)  # 2
+    page.wait_for_url("**read=cls**")
+    page.get_by_role("link", name="Mask forgotten").click()  # 2
     verdict(page, "Different")
     shown(page, "attention-mask-missing")
     shown(page, "model(**batch)")
@@ -54,7 +54,7 @@ def test_my_vectors_change_when_i_reload(page: Page, address: str, tmp_path: Pat
     shown(page, "vectors = outputs.last_hidden_state[:, 0]")
     settled(page)
     page.get_by_role("link", name="See the evidence: Checkpoint").first.click()  # 2
-    expect(page.get_by_role("heading", name="Checkpoint")).to_be_visible(timeout=WAIT)
+    expect(page.get_by_role("heading", name="Checkpoint")).to_be_visible()
     shown(page, "pooler-missing")
     settled(page)
 

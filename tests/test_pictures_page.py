@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 from playwright.sync_api import Browser, Locator, Page, expect
 
 import bertlens
-from tests.test_browser import WAIT, address, browser, page, pytestmark, settled, verdict
+from tests.test_browser import address, browser, page, pytestmark, settled, verdict
 
 __all__ = ["address", "browser", "page", "pytestmark"]
 
@@ -18,7 +18,7 @@ NAME = "bertlens-spectrum"
 
 def saved(page: Page, button: Locator, folder: Path, *, by_key: bool = False) -> Path:
     """The file that a click (or the Enter key) on a button brings."""
-    with page.expect_download(timeout=WAIT) as found:
+    with page.expect_download() as found:
         if by_key:
             button.press("Enter")
         else:
@@ -71,7 +71,7 @@ def opens_alone(browser: Browser, file: Path, sentence: str) -> None:
     asked: list[str] = []
     reader.on("request", lambda request: asked.append(request.url))
     reader.goto(file.as_uri())
-    expect(reader.locator(".js-plotly-plot .barlayer .point").first).to_be_attached(timeout=WAIT)
+    expect(reader.locator(".js-plotly-plot .barlayer .point").first).to_be_attached()
     expect(reader.get_by_text(sentence)).to_be_visible()
     reader.wait_for_timeout(500)
     context.close()
