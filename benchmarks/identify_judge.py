@@ -43,7 +43,8 @@ def judged(drawn: Drawn, answer: Identification | None, by_hand: ByHand) -> dict
         return {**blank, **_of_dropout(drawn, answer, by_hand)}
     truth = _exact(by_hand, drawn, drawn.recipe, drawn.row_of_text)
     gap = _gap(by_hand, drawn, answer.best.recipe, answer.row_of_text, truth)
-    same, order, form = gap <= SAME, ordered(drawn, answer.row_of_text, truth), format_named(drawn, answer.best.recipe)
+    same = gap <= SAME or _same_digits(by_hand, drawn, answer.best.recipe, answer.row_of_text)
+    order, form = ordered(drawn, answer.row_of_text, truth), format_named(drawn, answer.best.recipe)
     listed = [one.recipe for one in answer.alternatives if not same and one.explained]
     return {
         "same": same,
@@ -103,6 +104,20 @@ def _gap(by_hand: ByHand, drawn: Drawn, recipe: Recipe, rows: tuple[int | None, 
     allowed = max(EPS[drawn.recipe.condition.dtype] * 2, coarse(drawn.recipe.post, truth), SAME)
     factor = factor if abs(factor - 1) <= allowed else 1.0
     return float(np.abs(found * factor - truth).max() / max(np.abs(truth).max(), np.finfo(float).tiny))
+
+
+def _same_digits(by_hand: ByHand, drawn: Drawn, recipe: Recipe, rows: tuple[int | None, ...]) -> bool:
+    """Whether storing makes the same digits of a recipe as of the truth, both in float64: no text tells them apart."""
+    if not drawn.recipe.post.store or recipe.post.store != drawn.recipe.post.store:
+        return False
+    sides = []
+    for one, order in ((drawn.recipe, drawn.row_of_text), (recipe, rows)):
+        try:
+            raw = recipes.raw(by_hand, drawn.texts, one, rows=order, dtype="float64")
+        except (ValueError, RuntimeError, IndexError, AssertionError):
+            return False
+        sides.append(_wide(recipes.stored(recipes.before_storing(raw, one.post), one.post)))
+    return np.array_equal(sides[0], sides[1])
 
 
 def coarse(post: Post, truth: np.ndarray) -> float:

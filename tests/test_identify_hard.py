@@ -19,8 +19,8 @@ from bertlens.judge.identify.changes import LENGTHS
 from bertlens.judge.identify.confirm import Confirmed
 from bertlens.judge.identify.fit import held
 from bertlens.judge.identify.given import given
+from bertlens.judge.identify.lengths import between
 from bertlens.judge.identify.proof import votes
-from bertlens.judge.identify.search import _between
 from bertlens.read.post import Post
 from bertlens.read.readout import Readout
 from bertlens.run.checkpoint import Checkpoint
@@ -53,7 +53,7 @@ def test_any_padded_length_is_found_between_the_usual_ones(truth: int) -> None:
     tried, widths = dict[int, float](), [length for length in LENGTHS if length >= 8]
     while widths:
         tried |= {width: abs(width - truth) for width in widths}
-        widths = _between(tried)
+        widths = between(tried)
     assert min(tried, key=lambda width: tried[width]) == truth
     assert len(tried) < len(LENGTHS) + 40, "and not by trying all"
 

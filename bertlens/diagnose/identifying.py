@@ -91,19 +91,20 @@ def identify(
     if space.empty:
         return otherwise.nothing_fits(asked, [])
     asked.deadline, asked.latest = asked.started + SEARCHING * budget, asked.started + budget
-    found, clues = None, []
+    found, clues, nearest = None, list[Clue](), list[Clue]()
     for staged, rounds, compared in _stages(asked, lengths):
         if found is not None and staged.given is not asked.given:
             continue
         search = _search(replace(staged, given=compared), _probes(compared, lengths), progress)
         found = max(filter(None, (found, _best(staged, search, rounds, lengths, progress))), key=_count, default=None)
         clues = search.clues
+        nearest = nearest if compared is not asked.given else clues
         if found is not None and (staged.given is not asked.given or found.proven.explained.all()):
             asked.given, asked.space = staged.given, staged.space
             break
     asked.ended = time.monotonic()
     if found is None:
-        return otherwise.by_chance(asked, clues, progress) or otherwise.nothing_fits(asked, clues)
+        return otherwise.by_chance(asked, nearest, progress) or otherwise.nothing_fits(asked, nearest)
     doubtful = twins(
         bank, asked.space, asked.given, found.clue, found.settled, asked.room, found.rows, same_order=asked.same_count
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bertlens.errors import BertlensError
+from bertlens.judge.identify.changes import padded, to_longest
 from bertlens.judge.identify.doubt import simplest
 from bertlens.judge.identify.given import Given
 from bertlens.judge.identify.search import Clue
@@ -41,7 +42,7 @@ REACH = 2.5
 CELLS = 2048
 """Padded tokens of a pass; of longer ones fewer texts are run."""
 
-WAYS = 4
+WAYS = 6
 """Ways into the model that are run with dropout."""
 
 LEAST_DIMS = 8
@@ -126,10 +127,14 @@ def _ways(checkpoint: Checkpoint, texts: Texts, clues: Sequence[Clue]) -> Iterat
     known = {plain := Recipe(Condition())}
     yield plain
     for clue in clues:
-        way = simplest(checkpoint, clue.way, texts[:4])
-        if way not in known and len(known) < WAYS:
-            known.add(way)
-            yield way
+        # a padded length that dropout blurred may be that of the longest text
+        for way in (to_longest(clue.way), clue.way) if padded(clue.way) else (clue.way,):
+            if len(known) == WAYS:
+                return
+            way = replace(simplest(checkpoint, replace(way, readout=clue.readout), texts[:4]), readout=plain.readout)
+            if way not in known:
+                known.add(way)
+                yield way
 
 
 def _one(

@@ -101,6 +101,11 @@ def padded(way: Recipe) -> bool:
     return way.condition.batch != "alone" or way.condition.padding != "longest"
 
 
+def to_longest(way: Recipe) -> Recipe:
+    """The same with every row padded to the longest text of all."""
+    return replace(way, condition=way.condition.replace(padding="longest", batch="whole"))
+
+
 def moves(condition: Condition, readout: Readout) -> bool:
     """Whether a vector may depend on the length to which its row is padded."""
     reads_padding = readout.pooling in ("mean_all", "first_position")

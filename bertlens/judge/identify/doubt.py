@@ -31,6 +31,9 @@ SENTINELS = (
 )
 """Texts of unlike length, with capitals, digits and accents: recipes that agree on them are taken to be the same recipe."""
 
+PLAINER = {"first_position": "cls", "mean_all": "mean", "mean_sqrt_len_tokens": "mean"}
+"""Poolings that may come to a plainer one: without padding at the left, without padding, divided by the length."""
+
 SAME = 1e-9
 """In float64, as a share of the largest component: the same numbers summed in another order."""
 
@@ -75,9 +78,8 @@ def simplest(checkpoint: Checkpoint, recipe: Recipe, texts: Texts) -> Recipe:
         plainer = replace(recipe, condition=recipe.condition.replace(**{key: default}))
         if (differ(checkpoint, short, recipe, plainer) <= SAME).all():
             recipe = plainer
-    if recipe.readout.pooling in ("first_position", "mean_all"):
-        plain = "cls" if recipe.readout.pooling == "first_position" else "mean"
-        plainer = replace(recipe, readout=replace(recipe.readout, pooling=plain))
+    if recipe.readout.pooling in PLAINER:
+        plainer = replace(recipe, readout=replace(recipe.readout, pooling=PLAINER[recipe.readout.pooling]))
         if (differ(checkpoint, short, recipe, plainer) <= SAME).all():
             recipe = plainer
     if recipe.lower and (differ(checkpoint, short, recipe, replace(recipe, lower=False)) <= SAME).all():

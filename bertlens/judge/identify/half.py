@@ -31,17 +31,16 @@ def in_half(search: Search, clue: Clue) -> Clue | None:
         if plain is None or rows is None:
             continue
         half, full = search.match(rows), search.match(plain)
-        sides = [_vectors(search, side, at) for side in (plain, rows)]
-        apart = np.array([_sine(one, other) for one, other in zip(*sides, strict=True)])
         targets = full.rows[:, at]
+        wanted = search.space.wanted(search.given.values[targets], at)
+        sides = _sides(search, plain, rows, at, wanted)
+        apart = np.array([_sine(one, other) for one, other in zip(*sides, strict=True)])
         if apart.max() < search.grain:
             near = _hidden(search, clue, plain, rows, targets)
         else:
             nearest = np.minimum(half.any[:, at], full.any[:, at])
             near = (nearest <= 1.7 * apart + search.grain) & (full.any[:, at] <= 2.2 * apart + search.given.grain)
-            near &= (
-                _agreement(sides[0][near], sides[1][near], search.space.wanted(search.given.values[targets[near]], at)) >= ALIKE
-            )
+            near &= _agreement(sides[0][near], sides[1][near], wanted[near]) >= ALIKE
         # a longer text may be cut, and any text may be the one that has no row
         cut = near.any() and min(np.array(widths)[~near], default=0) > max(np.array(widths)[near])
         if near.any() and (cut or near.sum() >= len(search.probes) - _missing(search)):
@@ -64,11 +63,16 @@ def _rows(search: Search, way: Recipe, widths: Sequence[int]) -> list[Row] | Non
     return whole if len(whole) == len(rows) else None
 
 
-def _vectors(search: Search, rows: Sequence[Row], at: int) -> np.ndarray:
-    """The vectors of a readout after what was done to them, as far as it changes directions: (probes, dims)."""
-    vectors = np.stack([search.space.vector(row, at) for row in rows])
-    logits = search.space.readouts[at] in search.space.logits
-    return vectors if logits else np.asarray(search.transforms[0](vectors[:, None])[:, 0])
+def _sides(search: Search, plain: Sequence[Row], half: Sequence[Row], at: int, wanted: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The vectors of a readout in float32 and in half precision after what was done to them, as far as it changes directions.
+
+    Each (probes, dims): of what may have been done, that which brings float32 nearest to the wanted vectors.
+    """
+    sides = [np.stack([search.space.vector(row, at) for row in rows]) for rows in (plain, half)]
+    if search.space.readouts[at] in search.space.logits:
+        return tuple(sides)
+    changed = [tuple(np.asarray(change(side[:, None])[:, 0]) for side in sides) for change in search.transforms]
+    return min(changed, key=lambda pair: sum(_sine(one, row) for one, row in zip(pair[0], wanted, strict=True)))
 
 
 def _hidden(search: Search, clue: Clue, plain: Sequence[Row], rows: Sequence[Row], targets: np.ndarray) -> np.ndarray:

@@ -147,7 +147,7 @@ def similarity(rows: Sequence[Row], at: int, space: Space, given: Given, texts: 
     for place, text in enumerate(texts):
         if text < similar.shape[1] and given.usable[text]:
             # of equal texts each keeps its own row; logits of unlike texts may lie near each other
-            similar[place, text] += 1e-12 if logits else 1e-6
+            similar[place, text] += 1e-12 if logits else 1e-11
     return np.asarray(similar)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bertlens.judge.findings import most_serious_first, named
 from bertlens.judge.identification import Candidate, Held, Identification
@@ -11,6 +11,7 @@ from bertlens.judge.identify import order
 from bertlens.judge.identify.accuse import accuse, of_vectors
 from bertlens.judge.identify.asked import Asked, candidates, identification
 from bertlens.judge.identify.chance import SEEDS, Dropout, dropped_out
+from bertlens.judge.identify.changes import to_longest
 from bertlens.judge.identify.fit import ROUGH, fit
 from bertlens.judge.identify.linear import linear
 from bertlens.judge.identify.search import Clue
@@ -19,13 +20,11 @@ from bertlens.judge.wording import number
 from bertlens.read.bank import Asked as Row
 from bertlens.read.bank import way_of
 from bertlens.read.readout import Readout
+from bertlens.read.recipe import Recipe
 from bertlens.run.progress import Progress, silent
 
-if TYPE_CHECKING:
-    pass
-
 CANDIDATES = 6
-"""Nearest recipes that are run with dropout on: it blurs which of them is the nearest."""
+"""Nearest recipes, unlike each other in more than the padded length, that are run with dropout on."""
 
 SIZES = {
     128: "BERT tiny",
@@ -44,9 +43,13 @@ SIZES = {
 def by_chance(asked: Asked, clues: Sequence[Clue], progress: Progress = silent) -> Identification | None:
     """Vectors of a model whose dropout was on; None where they are not."""
     leaders = sorted(clues, key=lambda clue: clue.score)
+    # dropout blurs what is nearest: of recipes about as near, the one of fewest changes, which was tried first
+    unlike: dict[tuple[Recipe, Readout], Clue] = {}
+    for clue in sorted(clues, key=lambda clue: round(clue.score, 1)):
+        unlike.setdefault((to_longest(clue.way), clue.readout), clue)
+    near = list(unlike.values())[:CANDIDATES]
     orders = [tuple(range(len(asked.texts)))] if asked.same_count else []
     for rows in dict.fromkeys([*orders, _nearest_rows(asked, leaders[0])]):
-        near = leaders[:CANDIDATES]
         dropout = dropped_out(
             asked.checkpoint, asked.texts, asked.given, near, rows, asked.space, progress, deadline=asked.latest
         )

@@ -7,16 +7,17 @@ readout; what remains (batches, truncation of longer texts, order) is settled on
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
 import numpy as np
 
-from bertlens.judge.identify.changes import LENGTHS, Room, changes, moves, padded, truncations
+from bertlens.judge.identify.changes import LENGTHS, Room, changes, moves, padded, to_longest, truncations
 from bertlens.judge.identify.fit import Fit, fit
 from bertlens.judge.identify.given import Given
 from bertlens.judge.identify.half import in_half
+from bertlens.judge.identify.lengths import CUTS, LIKELY, left_over, nearest_length
 from bertlens.judge.identify.match import Match, match, transforms_of
 from bertlens.judge.identify.space import Space
 from bertlens.read.bank import Asked, Bank, Row
@@ -33,17 +34,11 @@ AT_ONCE = 12
 MANY = 512
 """Rows among which every recipe looks for its own; of more, only where the first recipe does not find them in their places."""
 
-LIKELY = 0.6
-"""Sine below which the padded length may be all that is wrong; other lengths of the best recipe are looked at anyway."""
+MOST_CHANGES = 3
+"""Changes that are made together in the last round."""
 
-FARTHER = 2
-"""Times the best padded length from which on longer ones are given up: they are only farther off."""
-
-SCANNED = 4
-"""Padded lengths that are run before the best of them is looked at."""
-
-NARROW_GAP = 16
-"""Padded lengths between two others that are all tried; of more, a part first."""
+ROUGHLY = 0.1
+"""Sine to which directions come near that are known to be cut, divided by the length, centred or stretched in some order."""
 
 CLOSE = 0.35
 """Below this sine half precision may be the reason for what is left: a small model amplifies it."""
@@ -88,6 +83,7 @@ class Search:
         self.transforms = transforms_of(given)
         self.clues: list[Clue] = []
         self._seen: set[tuple[bytes, ...]] = set()
+        self._scanned: set[Recipe] = set()
         self.grain = given.grain
 
     def run(self, start: Recipe, depths: Sequence[int]) -> Iterator[Clue]:
@@ -105,6 +101,8 @@ class Search:
                 yield from self._refine()
             if time.monotonic() > self.deadline:
                 return
+        if len(depths) > 1 and depths[-1] == MOST_CHANGES:
+            yield from left_over(self, self._scanned)
 
     def _next(self, frontier: Sequence[Recipe]) -> Iterator[Recipe]:
         if not frontier:  # the start cannot be run
@@ -114,7 +112,7 @@ class Search:
         length = self.bank.longest(frontier[0], whole)
         for way in frontier:
             yield from changes(way, self.room)
-            yield from truncations(way, length, every=64 if way == frontier[0] else 24)
+            yield from truncations(way, length, every=64 if way == frontier[0] else CUTS)
 
     def _leaders(self, count: int) -> list[Clue]:
         """The nearest clues, one for each that differs in more than the padded length or comes to the same."""
@@ -123,9 +121,7 @@ class Search:
             kept.setdefault((round(clue.score, 4), clue.readout), clue)
         best: dict[Recipe, Clue] = {}
         for clue in sorted(kept.values(), key=lambda clue: clue.score):
-            condition = clue.way.condition
-            length = {"padding": "longest", "batch": "whole"} if padded(clue.way) else {}
-            best.setdefault(replace(clue.way, condition=condition.replace(**length)), clue)
+            best.setdefault(to_longest(clue.way) if padded(clue.way) else clue.way, clue)
         return list(best.values())[:count]
 
     def _round(self, ways: Iterator[Recipe], depth: int) -> Iterator[Clue]:
@@ -183,10 +179,10 @@ class Search:
 
     def _explained(self, found: Match, at: int, rows: Sequence[Row], widths: Sequence[int]) -> dict[int, int]:
         """The probes whose rows a readout explains."""
-        near = np.flatnonzero(found.any[:, at] <= 6 * self.grain + 2e-3)
+        together = self.given.among_texts
+        near = np.flatnonzero(found.any[:, at] <= 6 * self.grain + (ROUGHLY if together else 2e-3))
         if not near.size:
             return {}
-        together = self.given.among_texts
         groups = [list(range(len(rows)))] if together else [[int(probe)] for probe in near]
         explained: dict[int, int] = {}
         for group in groups:
@@ -215,9 +211,11 @@ class Search:
         if self.given.among_texts:  # no row explains anything by itself, the cut ones included
             for clue in self._leaders(2):
                 yield from self._cut(clue)
-        moving = [clue for clue in self._leaders(4 * BEAM) if padded(clue.way) and moves(clue.way.condition, clue.readout)]
+        leaders = [clue for clue in self._leaders(4 * BEAM) if to_longest(clue.way) not in self._scanned]
+        moving = [clue for clue in leaders if padded(clue.way) and moves(clue.way.condition, clue.readout)]
         for clue in [clue for clue in moving[:3] if clue is moving[0] or clue.score < np.log(LIKELY)]:
-            yield from self._scan(clue)
+            self._scanned.add(to_longest(clue.way))
+            yield from nearest_length(self, clue)
             if time.monotonic() > self.deadline:
                 return
 
@@ -231,40 +229,3 @@ class Search:
         condition = clue.way.condition
         ways = [replace(clue.way, condition=condition.replace(max_length=one)) for one in range(first + 1, last)]
         yield from (found for found in self.look(ways) if found.explained)
-
-    def _scan(self, clue: Clue) -> Iterator[Clue]:
-        """The usual padded lengths, then finer ones around the best of them: the nearer a length, the nearer the vectors."""
-        length = len(self.bank.tokens(clue.way, [self.probes[0]])[0].ids)
-        lengths = {int(tokens) for tokens in self.bank.lengths(clue.way)[:, 1]}
-        widths = sorted(width for width in {*LENGTHS, self.room.limit} | lengths if length <= width <= self.room.limit)
-        tried: dict[int, float] = {}
-        while widths:
-            for found in self._padded(clue.way, widths):
-                width = int(found.way.condition.padding)
-                tried[width] = found.score
-                if found.explained:
-                    yield found
-                    return
-                if width > FARTHER * min(tried, key=lambda one: tried[one]):
-                    break
-            tried = {width: float("inf") for width in widths} | tried  # some cannot be run, or come to what was tried before
-            widths = _between(tried)
-
-    def _padded(self, way: Recipe, widths: Iterable[int]) -> Iterator[Clue]:
-        """The same recipe padded to other lengths, a few at a time."""
-        rest = iter([width for width in widths if self.bank.longest(way, self.probes) <= width])
-        while part := list(islice(rest, SCANNED)):
-            yield from self.look([replace(way, condition=way.condition.replace(padding=width)) for width in part])
-            if time.monotonic() > self.deadline:
-                return
-
-
-def _between(tried: Mapping[int, float]) -> list[int]:
-    """Lengths between the best of those that were tried and its neighbours: every eighth of a wide gap, all of a narrow one."""
-    if not tried:
-        return []
-    best, order = min(tried, key=lambda width: tried[width]), sorted(tried)
-    at = order.index(best)
-    low, high = order[max(at - 1, 0)], order[min(at + 1, len(order) - 1)]
-    gap = [width for width in range(low + 1, high) if width not in tried]
-    return gap if len(gap) <= NARROW_GAP else gap[:: len(gap) // 8]

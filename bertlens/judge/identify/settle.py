@@ -11,6 +11,7 @@ from bertlens.judge.identify.changes import LENGTHS, moves, padded_to
 from bertlens.judge.identify.fit import ROUGH, fit, held
 from bertlens.judge.identify.given import Given
 from bertlens.judge.identify.match import assigned, similarity
+from bertlens.judge.identify.rounding import of_readout, of_states
 from bertlens.judge.identify.search import Clue
 from bertlens.judge.identify.space import Space
 from bertlens.read.bank import Asked, Bank, Row
@@ -134,7 +135,10 @@ class Settle:
         for limit in limits if way.condition.max_length == "model" else [way.condition.max_length]:
             base = replace(way, condition=way.condition.replace(batch="whole", padding="longest", max_length=limit))
             found += [one for one in self._structures(base, wide) if self._consistent(one)]
-        return list({self._print(one): one for one in reversed(found)}.values())[::-1]
+        unlike: dict[tuple[int, ...], Recipe] = {}
+        for one in found:
+            unlike.setdefault(self._print(one), one)
+        return list(unlike.values())
 
     def _structures(self, base: Recipe, width: int) -> Iterator[Recipe]:
         count = len(self.bank.texts)
@@ -257,12 +261,9 @@ class Settle:
         single = self._rows(way, [widths[text] for text in texts], texts, "float32")
         if single is None:
             return ROUGH
-        # some pooling may have nothing to pool, such as the content of a row of [CLS] alone
-        apart = [
-            np.nanmax(np.abs(one.values - other.values), (1, 2)) / np.nanmax(np.abs(other.values), (1, 2))
-            for one, other in zip(rows, single, strict=True)
-        ]
-        return 2.5 * np.array([float(np.nan_to_num(one).max()) for one in apart])
+        pooled = (self.bank.pooled(rows), self.bank.pooled(single))
+        own = of_readout(self.clue.readout, *pooled, centred=self.given.centred == "texts")
+        return np.asarray(2.5 * np.maximum(of_states(rows, single), own))
 
     def _rows(
         self, way: Recipe, widths: Sequence[int], texts: Sequence[int] | None = None, dtype: str | None = None
