@@ -253,6 +253,9 @@ def stored(vectors: np.ndarray, post: Post) -> np.ndarray:
         return vectors.astype(np.float16)
     if post.store == "bfloat16":
         return torch.from_numpy(np.ascontiguousarray(vectors)).bfloat16().float().numpy()
+    if post.store.endswith("g"):  # as text with so many digits
+        said = np.vectorize(lambda number: float(f"{number:.{int(post.store[:-1]) - 1}e}"))(vectors)
+        return np.asarray(said, vectors.dtype)
     if post.store != "int8":
         return np.round(vectors, int(post.store)) if post.store else vectors
     if post.int8 in ("columns", "unsigned"):

@@ -103,7 +103,7 @@ def _options(direction: Readout, pooled: Pooled, given: Given) -> Iterator[tuple
         codes = given.step == 1.0 and bool((given.values == np.round(given.values)).all())
         posts = [replace(post, codes=codes) for post in posts]
     if given.int8 in RANGED:
-        posts.append(replace(plain, int8=""))
+        posts += [replace(plain, sign="removed"), replace(plain, int8="")]
     if given.centred:
         posts = [*(replace(post, centred=given.centred) for post in posts), *posts]
     if given.unit and dims is not None:

@@ -17,6 +17,9 @@ DECIMALS = range(1, 9)
 SIGNIFICANT = range(2, 7)
 """Numbers of significant digits that are looked for; float32 has seven."""
 
+BY_LUCK = 1e-4
+"""Chance that numbers which were never rounded all have so few decimals, at most."""
+
 SCATTERED = 0.4
 """Below this share of the mean of unrelated directions rows were probably centred."""
 
@@ -147,17 +150,8 @@ def _storage(values: np.ndarray) -> tuple[str, str, float]:
         return "int8", ranged if columns else "rows" if rows else "", 1.0
     if (np.sign(values) == values).all():
         return "", "", 1.0
-    tolerance = 2 * EPS * small
-    for decimals in DECIMALS:
-        if (
-            tolerance * 8 < 0.5 * 10.0**-decimals
-            and (np.abs(np.round(values, decimals) - values) <= 2 * EPS * np.abs(values)).all()
-        ):
-            return str(decimals), "", 10.0**-decimals
-    for digits in SIGNIFICANT:
-        rounded = Post(store=f"{digits}g").stored(values)
-        if (np.abs(rounded - values) <= 2 * EPS * np.abs(values)).all():
-            return f"{digits}g", "", 1.0
+    if store := _digits(values):
+        return store, "", 10.0 ** -int(store) if store.isdigit() else 1.0
     step = _lattice(values)
     if step:
         return "int8", "", step
@@ -168,6 +162,18 @@ def _storage(values: np.ndarray) -> tuple[str, str, float]:
         if bool((tensor.to(getattr(torch, name)).double() == tensor).all()):
             return name, "", 1.0
     return "", "", 1.0
+
+
+def _digits(values: np.ndarray) -> str:
+    """Decimals or significant digits, as in `Post.store`: those that numbers would hardly have by luck; "" for none."""
+    reach, best = 2 * EPS * np.abs(values), ("", float(np.log(BY_LUCK)))
+    for store in (*map(str, DECIMALS), *(f"{digits}g" for digits in SIGNIFICANT)):
+        post = Post(store=store)
+        if (np.abs(post.stored(values) - values) <= reach).all():
+            # how often a number lies so near to one that could be stored
+            often = np.minimum(1.0, reach / post.coarseness(values))[values != 0]
+            best = min(best, (store, float(np.log(often).sum())), key=lambda one: one[1])
+    return best[0]
 
 
 def _lattice(values: np.ndarray) -> float:

@@ -22,7 +22,7 @@ FARTHER = 2
 FEW_LENGTHS = 128
 """Tokens that a model takes up to which every padded length is tried in the end."""
 
-REVISITED = 16
+REVISITED = 12
 """Recipes whose padded length is looked for after the last round."""
 
 SCANNED = 4
@@ -66,12 +66,12 @@ def left_over(search: Search, done: Collection[Recipe]) -> Iterator[Clue]:
     for clue in search.clues:
         if padded(clue.way) and moves(clue.way.condition, clue.readout) and clue.score < np.log(LIKELY):
             unlike.setdefault(to_longest(clue.way), clue)
-    left = [clue for way, clue in unlike.items() if way not in done][:REVISITED]
-    for clue in left:
+    for clue in [clue for way, clue in unlike.items() if way not in done][:REVISITED]:
         yield from nearest_length(search, clue)
         if time.monotonic() > search.deadline:
             return
-    for clue in left if search.room.limit <= FEW_LENGTHS else ():  # the nearest length need not lie beside the next nearest
+    # the nearest length need not lie beside the next nearest
+    for clue in list(unlike.values())[:REVISITED] if search.room.limit <= FEW_LENGTHS else ():
         yield from (found for found in _padded(search, clue.way, range(2, search.room.limit + 1)) if found.explained)
         if time.monotonic() > search.deadline:
             return

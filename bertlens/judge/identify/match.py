@@ -131,6 +131,9 @@ def transforms_of(given: Given) -> list[Transform]:
                 vectors = ranged(vectors, given.int8)
         return vectors
 
+    if given.int8 in RANGED:  # where each component starts at its least, lost signs leave no trace
+        both = [changed, lambda vectors: changed(np.abs(vectors))]
+        return [*both, *((lambda vectors, change=change: change(unit(vectors))) for change in both)]
     if given.among_texts:
         return [changed, lambda vectors: changed(unit(vectors))]
     return [changed, lambda vectors: vectors] if given.sign == "removed" else [changed]

@@ -211,8 +211,7 @@ class Search:
         if self.given.among_texts:  # no row explains anything by itself, the cut ones included
             for clue in self._leaders(2):
                 yield from self._cut(clue)
-        leaders = [clue for clue in self._leaders(4 * BEAM) if to_longest(clue.way) not in self._scanned]
-        moving = [clue for clue in leaders if padded(clue.way) and moves(clue.way.condition, clue.readout)]
+        moving = [clue for clue in self._leaders(4 * BEAM) if padded(clue.way) and moves(clue.way.condition, clue.readout)]
         for clue in [clue for clue in moving[:3] if clue is moving[0] or clue.score < np.log(LIKELY)]:
             self._scanned.add(to_longest(clue.way))
             yield from nearest_length(self, clue)
