@@ -64,7 +64,7 @@ def _of_dropout(drawn: Drawn, answer: Identification, by_hand: ByHand) -> dict[s
     off = [replace(one, condition=one.condition.replace(dropout="off")) for one in (drawn.recipe, answer.best.recipe)]
     truth = _exact(by_hand, drawn, off[0], drawn.row_of_text)
     gap = _gap(by_hand, drawn, off[1], answer.row_of_text, truth)
-    read = [(one.readout.pooling, one.readout.layers, one.readout.combine) for one in off]
+    read = [(one.readout.pooling, _from_below(one.readout.layers, by_hand), one.readout.combine) for one in off]
     family = gap <= SAME or read[0] == read[1]
     return {
         "same": family,
@@ -74,6 +74,11 @@ def _of_dropout(drawn: Drawn, answer: Identification, by_hand: ByHand) -> dict[s
         "right": named and family and answer.verdict != "found",
         "wrong_found": answer.verdict == "found",
     }
+
+
+def _from_below(layers: str, by_hand: ByHand) -> str:
+    """The number of a hidden state counted from the embeddings; words as they are."""
+    return str(by_hand.depth + 1 + int(layers)) if layers.startswith("-") else layers
 
 
 def _exact(by_hand: ByHand, drawn: Drawn, recipe: Recipe, rows: tuple[int | None, ...]) -> np.ndarray:

@@ -48,6 +48,11 @@ class ByHand:
         return self._models[key]
 
     @property
+    def depth(self) -> int:
+        """Layers of the model."""
+        return int(self.model("float32").config.num_hidden_layers)
+
+    @property
     def limit(self) -> int:
         """Tokens to which `truncation=True` cuts."""
         return int(self.tokenizer.model_max_length)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bertlens.read.readout import Readout
 from bertlens.read.recipe import Recipe
-from bertlens.run.condition import Condition
+from bertlens.run.condition import DEFAULT, Condition
 
 if TYPE_CHECKING:
     from bertlens.read.bank import Bank
@@ -173,6 +173,9 @@ def changes(way: Recipe, room: Room) -> Iterator[Recipe]:
         yield put(attention="eager")
     if there:
         yield from (put(batch="whole", padding=far) for far in room.far if condition.padding != far)
+    if replace(condition, batch="whole") == DEFAULT and not way.prefix:
+        # without [CLS] the first token of the prefix stands first: neither change alone comes near
+        yield from (replace(put(specials="off"), prefix=prefix) for prefix in room.prefixes)
 
 
 def truncations(way: Recipe, length: int, every: int) -> Iterator[Recipe]:

@@ -97,15 +97,13 @@ def _options(direction: Readout, pooled: Pooled, given: Given) -> Iterator[tuple
     readouts = [direction, *(one for one in collinear(direction) if one != direction)]
     full = pooled.vectors(readouts[0]).shape[1]
     dims = given.dims if given.dims < full else None
-    plain = Post(dims=dims, store=given.store, int8=given.int8, step=given.step, sign=given.sign)
+    stored = Post(store=given.store, int8=given.int8, step=1.0 if given.int8 else given.step)
+    plain = replace(stored, dims=dims, sign=given.sign, codes=given.int8 != "rows" or given.codes)
     posts = [replace(plain, sign=""), plain] if given.sign == "removed" else [plain]
-    if given.int8 == "rows":
-        codes = given.step == 1.0 and bool((given.values == np.round(given.values)).all())
-        posts = [replace(post, codes=codes) for post in posts]
     if given.int8 in RANGED:
         posts += [replace(plain, sign="removed"), replace(plain, int8="")]
     if given.centred:
-        posts = [*(replace(post, centred=given.centred) for post in posts), *posts]
+        posts += [replace(post, centred=given.centred) for post in posts]
     if given.unit and dims is not None:
         posts = [*(replace(post, again=True) for post in posts), *posts]
     if given.unit and given.centred:

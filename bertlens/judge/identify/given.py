@@ -37,7 +37,7 @@ class Given:
     usable : (rows,), False on rows with NaN or Inf, and on rows of zeros.
     store : as in `Post.store`, "" where every number has the digits of float32 or more.
     int8 : as in `Post.int8`, where store is "int8".
-    step : distance of two neighbouring stored values, where store is "int8".
+    step : distance of two neighbouring stored values, where store is "int8"; the largest where each row has its own.
     double : whether some number has more digits than float32 holds.
     unit : whether every row has one length, as far as its digits tell: 1, or a factor that all were multiplied with.
     centred : whether the mean row is zero ("texts"), or the mean of each row ("components").
@@ -74,6 +74,12 @@ class Given:
         kept = self.values[self.usable]
         directions = kept / np.linalg.norm(kept, axis=1, keepdims=True)
         return self.sign == "removed" or float(np.linalg.norm(directions.mean(0))) * len(kept) ** 0.5 < SCATTERED
+
+    @property
+    def codes(self) -> bool:
+        """Whether int8 by rows left the codes themselves, and not the numbers they stand for."""
+        kept = self.values[self.usable]
+        return self.step == 1.0 and bool((kept == np.round(kept)).all())
 
     @property
     def grain(self) -> float:
@@ -150,13 +156,17 @@ def _storage(values: np.ndarray) -> tuple[str, str, float]:
         return "int8", ranged if columns else "rows" if rows else "", 1.0
     if (np.sign(values) == values).all():
         return "", "", 1.0
-    if store := _digits(values):
-        return store, "", 10.0 ** -int(store) if store.isdigit() else 1.0
+    store = _digits(values)
+    finest = 10.0 ** -int(store) if store.isdigit() else 0.0
     step = _lattice(values)
-    if step:
+    if step > 1.5 * finest:  # multiples of few steps have few digits as well
         return "int8", "", step
-    if len(values) > 1 and all(_lattice(row[None]) for row in values):
-        return "int8", "rows", 1.0
+    if len(values) > 1:
+        steps = [_lattice(row[None]) for row in values]
+        if min(steps) > 1.5 * finest:
+            return "int8", "rows", max(steps)
+    if store:
+        return store, "", finest or 1.0
     tensor = torch.from_numpy(np.ascontiguousarray(values))
     for name in ("bfloat16", "float16"):
         if bool((tensor.to(getattr(torch, name)).double() == tensor).all()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,21 +11,23 @@ from bertlens.judge.identification import Candidate, Held, Identification
 from bertlens.judge.identify import order
 from bertlens.judge.identify.accuse import accuse, of_vectors
 from bertlens.judge.identify.asked import Asked, candidates, identification
-from bertlens.judge.identify.chance import SEEDS, Dropout, dropped_out
-from bertlens.judge.identify.changes import to_longest
+from bertlens.judge.identify.chance import MOST, SEEDS, Dropout, dropped_out
+from bertlens.judge.identify.changes import padded, to_longest
 from bertlens.judge.identify.fit import ROUGH, fit
 from bertlens.judge.identify.linear import linear
-from bertlens.judge.identify.search import Clue
+from bertlens.judge.identify.search import AT_ONCE, Clue, Search
 from bertlens.judge.identify.settle import Settle
 from bertlens.judge.wording import number
 from bertlens.read.bank import Asked as Row
 from bertlens.read.bank import way_of
 from bertlens.read.readout import Readout
-from bertlens.read.recipe import Recipe
 from bertlens.run.progress import Progress, silent
 
 CANDIDATES = 6
-"""Nearest recipes, unlike each other in more than the padded length, that are run with dropout on."""
+"""Nearest recipes that are run with dropout on."""
+
+SIMPLE = 64
+"""Recipes that the search tried first."""
 
 SIZES = {
     128: "BERT tiny",
@@ -43,11 +46,7 @@ SIZES = {
 def by_chance(asked: Asked, clues: Sequence[Clue], progress: Progress = silent) -> Identification | None:
     """Vectors of a model whose dropout was on; None where they are not."""
     leaders = sorted(clues, key=lambda clue: clue.score)
-    # dropout blurs what is nearest: of recipes about as near, the one of fewest changes, which was tried first
-    unlike: dict[tuple[Recipe, Readout], Clue] = {}
-    for clue in sorted(clues, key=lambda clue: round(clue.score, 1)):
-        unlike.setdefault((to_longest(clue.way), clue.readout), clue)
-    near = list(unlike.values())[:CANDIDATES]
+    near = _on_many_texts(asked, clues, progress)[:CANDIDATES]
     orders = [tuple(range(len(asked.texts)))] if asked.same_count else []
     for rows in dict.fromkeys([*orders, _nearest_rows(asked, leaders[0])]):
         dropout = dropped_out(
@@ -56,6 +55,27 @@ def by_chance(asked: Asked, clues: Sequence[Clue], progress: Progress = silent) 
         if dropout is not None:
             return _by_chance(asked, dropout, rows, candidates(asked, leaders, []))
     return None
+
+
+def _on_many_texts(asked: Asked, clues: Sequence[Clue], progress: Progress) -> list[Clue]:
+    """Recipes by how near they come on more texts than the search tried, the nearest first.
+
+    Dropout blurs what is nearest on two texts: some recipe of many changes is. So the recipes of fewest changes are held
+    against all of them, and the nearest of the others.
+    """
+    texts = range(min(len(asked.texts), MOST))
+    search = Search(asked.bank, asked.space, asked.given, texts, asked.room, deadline=asked.latest, progress=progress)
+    chosen = [*clues[:SIMPLE], *sorted(clues, key=lambda clue: clue.score)[:CANDIDATES]]
+    # a padded length that dropout blurred may be that of the longest text
+    ways = dict.fromkeys(
+        way for clue in chosen for way in ((to_longest(clue.way), clue.way) if padded(clue.way) else (clue.way,))
+    )
+    found: list[Clue] = []
+    for at in range(0, len(ways), AT_ONCE):
+        if time.monotonic() > asked.latest:
+            break
+        found += search.look(list(ways)[at : at + AT_ONCE])
+    return sorted(found, key=lambda clue: clue.score)
 
 
 def nothing_fits(asked: Asked, clues: Sequence[Clue]) -> Identification:

@@ -107,8 +107,8 @@ class Search:
     def _next(self, frontier: Sequence[Recipe]) -> Iterator[Recipe]:
         if not frontier:  # the start cannot be run
             return
-        # one text that is not cut is enough, unless all of them are needed at once
-        whole = self.probes if self.given.among_texts else self.probes[:1]
+        # one text that is not cut is enough, unless all of them are needed at once, or several
+        whole = self.probes if self.given.among_texts or self.space.logits else self.probes[:1]
         length = self.bank.longest(frontier[0], whole)
         for way in frontier:
             yield from changes(way, self.room)

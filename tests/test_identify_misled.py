@@ -1,0 +1,120 @@
+"""`bertlens.identify` where what comes nearest at first is not on the way to the truth."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+import bertlens
+from benchmarks.recipes import ByHand
+from bertlens.judge.identify.given import given
+from bertlens.judge.identify.match import assigned, similarity
+from bertlens.read.post import Post
+from bertlens.read.readout import Readout
+from bertlens.run.checkpoint import Checkpoint
+from tests.conftest import Folder, Loaded
+from tests.test_identify import TEXTS, bert, by_hand, of, recipe, same
+
+__all__ = ["bert", "by_hand"]
+
+
+def test_a_limit_below_every_text_without_a_mask(bert: Checkpoint, by_hand: ByHand) -> None:
+    """No padding comes so near as the shortest one, and that is still too long."""
+    texts = tuple(f"{text} and then again {text}" for text in TEXTS)
+    truth = recipe("mask=off,max_length=6", "mean@1")
+    answer = bertlens.identify(bert, texts, of(by_hand, truth, texts))
+    assert answer.verdict != "none" and same(bert, answer, truth, texts), answer.sentence
+    assert answer.best is not None and answer.best.recipe.condition.max_length == 6
+
+
+def test_half_precision_of_vectors_that_were_divided_and_centred(bert: Checkpoint, by_hand: ByHand) -> None:
+    for dtype in ("float16", "float32"):
+        truth = replace(recipe(f"dtype={dtype}", "pooler|l2"), post=Post(centred="texts"))
+        answer = bertlens.identify(bert, TEXTS, of(by_hand, truth))
+        assert answer.verdict != "none" and same(bert, answer, truth), answer.sentence
+        assert answer.best is not None and answer.best.recipe.condition.dtype == dtype
+
+
+@pytest.mark.parametrize("sign", ["", "removed"])
+def test_what_was_cut_or_lost_its_signs_before_each_component_got_its_range(
+    bert: Checkpoint, by_hand: ByHand, sign: str
+) -> None:
+    truth = replace(recipe(readout="mean|l2"), post=Post(dims=20, sign=sign, store="int8", int8="columns"))
+    answer = bertlens.identify(bert, TEXTS, of(by_hand, truth))
+    assert answer.verdict == "found" and answer.best is not None, answer.sentence
+    assert answer.best.recipe.post == truth.post and answer.best.recipe.readout == truth.readout
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_decimals_and_digits_are_told_apart_where_luck_gives_neither(seed: int) -> None:
+    unit = np.random.default_rng(seed).normal(size=(8, 32))
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    single = unit.astype(np.float32)
+    assert given(single).store == ""
+    for decimals in range(2, 7):
+        assert given(np.round(single, decimals)).store == str(decimals)
+    for digits in range(3, 7):
+        said = np.array([[float(f"{value:.{digits}g}") for value in row] for row in single], np.float32)
+        assert given(said).store == f"{digits}g"
+    assert given(single[:1, :2]).store == "", "two numbers say nothing"
+
+
+def test_float64_of_a_family_that_computes_angles_in_float32(family_folder: Folder, loaded: Loaded) -> None:
+    checkpoint, by_hand = loaded("modernbert"), ByHand(family_folder("modernbert"))
+    for dtype in ("float64", "float32"):
+        truth = replace(recipe(f"dtype={dtype}", "mean"), post=Post(centred="texts"))
+        answer = bertlens.identify(checkpoint, TEXTS, of(by_hand, truth).astype(np.float64))
+        assert answer.verdict == "found" and answer.best is not None, answer.sentence
+        assert answer.best.recipe.condition.dtype == dtype
+
+
+def test_the_plainest_way_to_fill_batches_comes_first_where_rows_are_missing(bert: Checkpoint, by_hand: ByHand) -> None:
+    truth = recipe("mask=off,max_length=8", "mean_content@1")
+    kept = [row for row in range(len(TEXTS)) if row not in (2, 3)]
+    answer = bertlens.identify(bert, TEXTS, of(by_hand, truth)[kept])
+    assert answer.best is not None and same(bert, answer, truth), answer.sentence
+    assert answer.best.recipe.condition.batch == "whole" and answer.best.recipe.arrival == "given"
+
+
+class AsTheyAre:
+    """A space of one readout, whose rows are vectors already."""
+
+    readouts = (Readout("mean"),)
+
+    def vector(self, row: np.ndarray, at: int) -> np.ndarray:
+        return row
+
+    def wanted(self, values: np.ndarray, at: int) -> np.ndarray:
+        return values
+
+
+@pytest.mark.parametrize(("apart", "found"), [(3e-5, True), (1e-7, False)])
+def test_rows_that_are_nearly_alike_keep_their_places_only_within_rounding(apart: float, found: bool) -> None:
+    draw = np.random.default_rng(4).normal(size=(8, 64))
+    vectors, order = draw[0] + apart * (draw - draw[0]), np.roll(np.arange(8), 3)
+    similar = similarity(list[Any](vectors), 0, cast(Any, AsTheyAre()), given(vectors[order]), range(8))
+    texts = [order[row] for row in assigned(similar) if row is not None]
+    assert (texts == list(range(8))) == found
+    assert found or assigned(similar) == list(range(8))
+
+
+@pytest.mark.parametrize(
+    ("words", "readout"), [("side=left,positions=from-mask", "mean_all@last2:mean"), ("specials=off", "mean")]
+)
+def test_dropout_behind_another_way_into_the_model(bert: Checkpoint, by_hand: ByHand, words: str, readout: str) -> None:
+    truth = recipe(f"{words},dropout=on", readout)
+    answer = bertlens.identify(bert, TEXTS, of(by_hand, truth))
+    assert answer.verdict != "none" and answer.best is not None, answer.sentence
+    assert answer.best.recipe.condition.dropout == "on" and answer.best.recipe.readout == truth.readout
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_multiples_of_a_step_are_not_taken_for_decimals(seed: int) -> None:
+    vectors = np.random.default_rng(seed).normal(size=(8, 64)).astype(np.float32)
+    for largest, kind in ((np.abs(vectors).max(), ""), (np.abs(vectors).max(1, keepdims=True), "rows")):
+        codes = np.round(vectors / largest * 127)
+        found = given((codes * largest / 127).astype(np.float32))
+        assert (found.store, found.int8) == ("int8", kind)
