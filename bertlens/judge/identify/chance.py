@@ -16,12 +16,12 @@ from bertlens.judge.identify.search import Clue
 from bertlens.judge.identify.space import Space
 from bertlens.read.post import Post, unit
 from bertlens.read.readout import Readout
-from bertlens.read.recipe import Recipe
+from bertlens.read.recipe import Recipe, arrived
 from bertlens.read.vectors import read_all
 from bertlens.run.condition import Condition
 from bertlens.run.inputs import Inputs, prepare
 from bertlens.run.progress import Progress, silent
-from bertlens.run.texts import Texts
+from bertlens.run.texts import Texts, sides
 
 if TYPE_CHECKING:
     from bertlens.run.checkpoint import Checkpoint
@@ -146,11 +146,15 @@ def _one(
     progress: Progress,
     deadline: float,
 ) -> Dropout | None:
-    condition = way.condition.replace(dropout="on", batch="whole", dtype="float32")
-    inputs = _prepared(checkpoint, way.texts(texts), condition)
+    condition, put = way.condition.replace(dropout="on", dtype="float32"), way.texts(texts)
+    inputs = _prepared(checkpoint, put, condition)
     if inputs is None:
         return None
     wanted = wanted[: len(inputs.tokens)]
+    lengths = [(sum(map(len, sides(text))), len(row.ids)) for text, row in zip(put, inputs.tokens, strict=False)]
+    order = arrived(lengths, way.arrival)
+    if order != sorted(order):
+        inputs, wanted = prepare(checkpoint, tuple(put[text] for text in order), condition), wanted[order]
     runs: dict[Readout, list[np.ndarray]] = {readout: [] for readout in readouts}
     sizes: dict[Readout, int] = {}
     for at, seed in enumerate(SEEDS):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from bertlens.judge.findings import most_serious_first, named
@@ -12,7 +13,7 @@ from bertlens.judge.identify import order
 from bertlens.judge.identify.accuse import accuse, of_vectors
 from bertlens.judge.identify.asked import Asked, candidates, identification
 from bertlens.judge.identify.chance import MOST, SEEDS, Dropout, dropped_out
-from bertlens.judge.identify.changes import padded, to_longest
+from bertlens.judge.identify.changes import moves, padded, to_longest
 from bertlens.judge.identify.fit import ROUGH, fit
 from bertlens.judge.identify.linear import linear
 from bertlens.judge.identify.search import AT_ONCE, Clue, Search
@@ -21,6 +22,7 @@ from bertlens.judge.wording import number
 from bertlens.read.bank import Asked as Row
 from bertlens.read.bank import way_of
 from bertlens.read.readout import Readout
+from bertlens.read.recipe import ARRIVALS, Recipe
 from bertlens.run.progress import Progress, silent
 
 CANDIDATES = 6
@@ -70,12 +72,27 @@ def _on_many_texts(asked: Asked, clues: Sequence[Clue], progress: Progress) -> l
     ways = dict.fromkeys(
         way for clue in chosen for way in ((to_longest(clue.way), clue.way) if padded(clue.way) else (clue.way,))
     )
+    found = _looked(search, list(ways), asked.latest)
+    moving = [clue for clue in found[:CANDIDATES] if padded(clue.way) and moves(clue.way.condition, clue.readout)]
+    batches = [way for clue in moving[:1] for way in _batches(to_longest(clue.way), len(texts))]
+    return sorted([*found, *_looked(search, batches, asked.latest)], key=lambda clue: clue.score)
+
+
+def _looked(search: Search, ways: Sequence[Recipe], latest: float) -> list[Clue]:
+    """Clues of ways, the nearest first; those that were not run by then are left out."""
     found: list[Clue] = []
     for at in range(0, len(ways), AT_ONCE):
-        if time.monotonic() > asked.latest:
+        if time.monotonic() > latest:
             break
-        found += search.look(list(ways)[at : at + AT_ONCE])
+        found += search.look(ways[at : at + AT_ONCE])
     return sorted(found, key=lambda clue: clue.score)
+
+
+def _batches(way: Recipe, count: int) -> Iterator[Recipe]:
+    """The same in batches of every size and order of arrival."""
+    for size in range(2, count):
+        for arrival in (one for one in ARRIVALS if one != "rows"):
+            yield replace(way, condition=way.condition.replace(batch=size), arrival=arrival)
 
 
 def nothing_fits(asked: Asked, clues: Sequence[Clue]) -> Identification:
@@ -135,7 +152,7 @@ def _by_chance(asked: Asked, dropout: Dropout, rows: tuple[int | None, ...], lis
         rows=(),
         undetermined=()
         if exact
-        else ("The draw of dropout: neither its seed nor its batches leave a trace that could be read.",),
+        else ("The draw of dropout: its seed leaves no trace, and batches only where a vector depends on its padding.",),
         suggestions=(),
         findings=accuse(dropout.recipe, asked.checkpoint, asked.given, asked.texts, tokens, rows, words, evidence),
         tried=len(listed),
