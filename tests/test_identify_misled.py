@@ -118,3 +118,27 @@ def test_multiples_of_a_step_are_not_taken_for_decimals(seed: int) -> None:
         codes = np.round(vectors / largest * 127)
         found = given((codes * largest / 127).astype(np.float32))
         assert (found.store, found.int8) == ("int8", kind)
+
+
+@pytest.mark.parametrize("readout", ["mean", "cls|l2"])
+def test_a_mean_over_texts_of_which_some_have_no_row(bert: Checkpoint, by_hand: ByHand, readout: str) -> None:
+    """The mean was that of all texts, so what is left of it in the rows is not zero."""
+    truth = replace(recipe(readout=readout), post=Post(centred="texts"))
+    kept = [row for row in range(len(TEXTS)) if row != 2]
+    vectors = of(by_hand, truth)[kept]
+    assert given(vectors).centred == "", "it cannot be seen in the numbers"
+    answer = bertlens.identify(bert, TEXTS, vectors)
+    assert answer.verdict == "found" and same(bert, answer, truth), answer.sentence
+    assert answer.row_of_text == (0, 1, None, 2, 3, 4, 5, 6)
+    untouched = bertlens.identify(bert, TEXTS, of(by_hand, recipe(readout=readout))[kept])
+    assert untouched.best is not None and not untouched.best.recipe.post.centred, untouched.sentence
+
+
+def test_batches_behind_dropout(bert: Checkpoint, by_hand: ByHand) -> None:
+    truth = recipe("batch=5,dropout=on", "mean_all")
+    answer = bertlens.identify(bert, TEXTS, of(by_hand, truth))
+    assert answer.verdict != "none" and answer.best is not None, answer.sentence
+    best = answer.best.recipe
+    assert best.condition.dropout == "on" and best.readout.pooling == "mean_all" and best.condition.batch != "alone"
+    whole = bertlens.identify(bert, TEXTS, of(by_hand, recipe("dropout=on", "mean_all")))
+    assert whole.best is not None and whole.best.recipe.condition.batch == "whole", whole.sentence

@@ -112,15 +112,11 @@ def identify(
 
 
 def _hidden_mean(asked: Asked) -> Asked | None:
-    """The same, supposing that a mean over texts was removed: a division by the length or lost signs hide it."""
+    """The same, supposing that a mean over texts was removed: a division by the length, lost signs or missing rows hide it."""
     known, there = asked.given, len(asked.texts)
-    if (
-        known.among_texts
-        or known.dims == 1
-        or not (known.unit or known.sign == "removed")
-        or not 3 <= there <= MOST_TOGETHER
-        or not asked.same_count
-    ):
+    missing = there - len(known.values)
+    hidden = missing > 0 or known.unit or known.sign == "removed"
+    if known.among_texts or known.dims == 1 or not hidden or not 3 <= there <= MOST_TOGETHER or missing < 0:
         return None
     supposed = replace(known, centred="texts")
     return replace(asked, given=supposed, space=_space(asked.bank, supposed, ()))
@@ -243,6 +239,8 @@ def _settled(asked: Asked, clue: Clue, lengths: Sequence[int], clues: list[Clue]
 def _probes(known: Given, lengths: Sequence[int]) -> list[int]:
     """The texts that recipes are tried on: the shortest; all, where what was done to vectors mixes those of all texts."""
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    if known.among_texts and len(known.values) < len(lengths):  # any text may be the one without a row
+        return order[:MOST_TOGETHER]
     if known.among_texts:
         return [text for text in order if text < len(known.usable) and known.usable[text]][:MOST_TOGETHER] or order
     few = probes_for(known, PROBES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -48,6 +48,11 @@ class Fit:
         """(texts,): whether what storing leaves is below a share of the largest component."""
         return np.asarray(self.over <= relative * self.size)
 
+    def of(self, texts: Sequence[int]) -> Fit:
+        """The same of some texts."""
+        few = {name: getattr(self, name)[list(texts)] for name in ("expected", "error", "off", "over", "size", "cosine")}
+        return replace(self, **few)
+
     @property
     def left(self) -> float:
         """What is left unexplained, as a mean share of the largest component; infinite where a number is missing."""
@@ -73,16 +78,21 @@ def fit(direction: Readout, pooled: Pooled, rows: np.ndarray, given: Given, rela
 
 
 def held(readout: Readout, post: Post, vectors: np.ndarray, rows: np.ndarray) -> Fit:
-    """Vectors of a readout, (texts, dimensions), with a known post-processing against rows, (texts, dims)."""
+    """Vectors of a readout, (texts, dimensions), with a known post-processing against rows, (texts, dims).
+
+    A text whose row is NaN has none: it counts only for what is done among texts.
+    """
+    there = ~np.isnan(rows).all(1)
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         expected = post.before_storing(vectors)
         gap = np.abs(expected - rows)
         over = ((gap - post.coarseness(expected)) * post.weights(vectors)).max(1)
         lengths = np.linalg.norm(expected, axis=1) * np.linalg.norm(rows, axis=1)
         cosine = np.clip((expected * rows).sum(1) / np.where(lengths > 0, lengths, np.nan), -1, 1)
-        # a row without a number can never be explained
+        # a row with a number missing can never be explained
         apart = np.abs(post.stored(expected) - rows)
         over, error, off = (np.where(np.isfinite(part), part, np.inf) for part in (over, apart.max(1), apart.mean(1)))
+        over, error, off = (np.where(there, part, 0.0) for part in (over, error, off))
         size = np.abs(expected).max(1)
         if isinstance(readout, Logits) and not readout.activation:
             size = np.maximum(size, 1.0)  # sums of large numbers near zero: their rounding does not shrink with them
@@ -126,7 +136,7 @@ def _scaled(one: Fit, vectors: np.ndarray, rows: np.ndarray, relative: float | n
 
 def _factors(one: Fit, post: Post, rows: np.ndarray, relative: float | np.ndarray) -> list[float]:
     """Factors worth trying: the one of least squares, or where storing leaves a range of them, the nicest or the middle."""
-    usable = np.isfinite(one.expected).all(1)
+    usable = np.isfinite(one.expected).all(1) & np.isfinite(rows).all(1)
     base, wanted = one.expected[usable], rows[usable]
     square = float((base**2).sum())
     least = float((base * wanted).sum()) / square if square > 0 else 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +75,11 @@ class Given:
         kept = self.values[self.usable]
         directions = kept / np.linalg.norm(kept, axis=1, keepdims=True)
         return self.sign == "removed" or float(np.linalg.norm(directions.mean(0))) * len(kept) ** 0.5 < SCATTERED
+
+    def at(self, rows: Sequence[int | None]) -> np.ndarray:
+        """Some of the rows, (count, dims); NaN where there is none."""
+        missing = np.full(self.dims, np.nan)
+        return np.array([missing if row is None else self.values[row] for row in rows])
 
     @property
     def codes(self) -> bool:

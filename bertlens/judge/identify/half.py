@@ -77,7 +77,7 @@ def _sides(search: Search, plain: Sequence[Row], half: Sequence[Row], at: int, w
 
 def _hidden(search: Search, clue: Clue, plain: Sequence[Row], rows: Sequence[Row], targets: np.ndarray) -> np.ndarray:
     """(probes,): where storing takes away more than half precision does, its very digits must still be nearer."""
-    single, half = (search.fit(clue.readout, side, targets) for side in (plain, rows))
+    single, half = (search.fit(clue.readout, side, list(map(int, targets))) for side in (plain, rows))
     nearer, farther = votes(half, single, search.given.values[targets])
     moved = np.abs(half.expected - single.expected).max(1) / np.where(half.size > 0, half.size, 1.0)
     return np.asarray(half.fits(moved) & (nearer > farther))

@@ -74,8 +74,16 @@ def _on_many_texts(asked: Asked, clues: Sequence[Clue], progress: Progress) -> l
     )
     found = _looked(search, list(ways), asked.latest)
     moving = [clue for clue in found[:CANDIDATES] if padded(clue.way) and moves(clue.way.condition, clue.readout)]
-    batches = [way for clue in moving[:1] for way in _batches(to_longest(clue.way), len(texts))]
-    return sorted([*found, *_looked(search, batches, asked.latest)], key=lambda clue: clue.score)
+    batches = [way for clue in moving[:2] for way in _batches(to_longest(clue.way), len(texts))]
+    return _unlike([*found, *_looked(search, batches, asked.latest)])
+
+
+def _unlike(clues: Sequence[Clue]) -> list[Clue]:
+    """The nearest clues; of those that come to the same, the first."""
+    kept: dict[tuple[float, Readout], Clue] = {}
+    for clue in sorted(clues, key=lambda clue: clue.score):
+        kept.setdefault((round(clue.score, 4), clue.readout), clue)
+    return list(kept.values())
 
 
 def _looked(search: Search, ways: Sequence[Recipe], latest: float) -> list[Clue]:
@@ -85,7 +93,7 @@ def _looked(search: Search, ways: Sequence[Recipe], latest: float) -> list[Clue]
         if time.monotonic() > latest:
             break
         found += search.look(ways[at : at + AT_ONCE])
-    return sorted(found, key=lambda clue: clue.score)
+    return _unlike(found)
 
 
 def _batches(way: Recipe, count: int) -> Iterator[Recipe]:

@@ -107,10 +107,10 @@ def proof(
     again = run.astype(np.float64)
     again[few] = _repeated(checkpoint, texts, recipe, few, rows)
     post = recipe.post
-    as_run, exact = (held(recipe.readout, post, side[there], wanted) for side in (run, again))
+    as_run, exact = (_held(recipe, side, there, wanted) for side in (run, again))
     rounding, dtype = np.abs(as_run.expected - exact.expected).max(1), recipe.condition.dtype
     if dtype == "float64":  # nothing finer to hold it against, and parts of it may be float32 in any case
-        coarser = held(recipe.readout, post, read_out(checkpoint, texts, recipe, rows=rows, dtype="float32")[there], wanted)
+        coarser = _held(recipe, read_out(checkpoint, texts, recipe, rows=rows, dtype="float32"), there, wanted)
         rounding = np.abs(coarser.expected - exact.expected).max(1) / (FAR_NEARER * WITHIN[dtype])
     share = np.where(exact.size > 0, rounding / np.where(exact.size > 0, exact.size, 1), 0)
     at = [there.index(text) for text in few]
@@ -126,7 +126,7 @@ def proof(
     elif dtype in ("float16", "bfloat16"):
         # storing hides the rounding of the run, but its very digits must be nearer than those of float32
         single = read_out(checkpoint, texts, recipe, rows=rows, dtype="float32")
-        nearer, farther = votes(as_run, held(recipe.readout, post, single[there], wanted), wanted)
+        nearer, farther = votes(as_run, _held(recipe, single, there, wanted), wanted)
         explained &= nearer > farther and binomtest(nearer, nearer + farther, alternative="greater").pvalue < BY_LUCK
     # storing moves the row, and what is held against it
     floor = share * exact.size + 2 * coarse.max(1)
@@ -138,6 +138,15 @@ def proof(
         explained,
         _exact_gap(exact, wanted),
     )
+
+
+def _held(recipe: Recipe, vectors: np.ndarray, there: Sequence[int], wanted: np.ndarray) -> Fit:
+    """Vectors of all texts against the rows of those that have one; the others count for what is done among texts."""
+    if not recipe.post.among_texts:
+        return held(recipe.readout, recipe.post, vectors[list(there)], wanted)
+    rows = np.full((len(vectors), wanted.shape[1]), np.nan)
+    rows[list(there)] = wanted
+    return held(recipe.readout, recipe.post, vectors, rows).of(there)
 
 
 def _exact_gap(exact: Fit, wanted: np.ndarray) -> np.ndarray:

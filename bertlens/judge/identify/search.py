@@ -18,7 +18,7 @@ from bertlens.judge.identify.fit import Fit, fit
 from bertlens.judge.identify.given import Given
 from bertlens.judge.identify.half import in_half
 from bertlens.judge.identify.lengths import CUTS, LIKELY, left_over, nearest_length
-from bertlens.judge.identify.match import Match, match, transforms_of
+from bertlens.judge.identify.match import Match, assigned, match, similarity, transforms_of
 from bertlens.judge.identify.space import Space
 from bertlens.read.bank import Asked, Bank, Row
 from bertlens.read.readout import Readout
@@ -186,7 +186,10 @@ class Search:
         groups = [list(range(len(rows)))] if together else [[int(probe)] for probe in near]
         explained: dict[int, int] = {}
         for group in groups:
-            one = self.fit(self.space.readouts[at], [rows[probe] for probe in group], found.rows[group, at])
+            targets: Sequence[int | None] = list(map(int, found.rows[group, at]))
+            if together and len(self.given.values) < len(rows):
+                targets = assigned(similarity(rows, at, self.space, self.given, self.probes))
+            one = self.fit(self.space.readouts[at], [rows[probe] for probe in group], targets)
             explained |= {self.probes[probe]: widths[probe] for probe, fits in zip(group, one.fits(), strict=True) if fits}
         return explained
 
@@ -198,9 +201,9 @@ class Search:
             self._anywhere = bool((found.rows[:, best] != np.array(self.probes)).all())
         return found
 
-    def fit(self, readout: Readout, rows: Sequence[Row], targets: np.ndarray) -> Fit:
-        """What was done to the vectors of a readout that makes of rows the given ones at `targets`."""
-        return fit(readout, self.bank.pooled(rows), self.given.values[targets], self.given)
+    def fit(self, readout: Readout, rows: Sequence[Row], targets: Sequence[int | None]) -> Fit:
+        """What was done to the vectors of a readout that makes of rows those at `targets`, None where there is none."""
+        return fit(readout, self.bank.pooled(rows), self.given.at(targets), self.given)
 
     def _refine(self) -> Iterator[Clue]:
         """What a round leaves open in its best recipes: half precision, and the length to which rows were padded."""

@@ -203,11 +203,12 @@ class Settle:
             return None
         if not self._together and len(there) > FEW and not self._promising(way, widths, there):
             return None
+        with_row, there = there, list(range(len(self.texts))) if self._together else there
         texts = [self.texts[at] for at in there]
         rows = self._rows(way, [widths[text] for text in texts], texts)
         if rows is None:
             return None
-        wanted = self.given.values[[int(self.rows[at] or 0) for at in there]]
+        wanted = self.given.at([self.rows[at] if at in with_row else None for at in there])
         relative = self._relative(way, widths, texts, rows)
         pooled = self.bank.pooled(rows)
         one = fit(self.clue.readout, pooled, wanted, self.given, relative)
@@ -223,6 +224,7 @@ class Settle:
                 one, fits = other, other.fits(relative)
         explained = np.zeros(len(self.texts), bool)
         explained[there] = fits
+        explained &= np.isin(np.arange(len(self.texts)), with_row)
         # vectors of a model in half precision need no storing to have as few digits
         post = replace(one.post, store="") if one.post.store == way.condition.dtype else one.post
         return Settled(replace(way, readout=one.readout, post=post), self.texts, self.rows, explained, one.left)
