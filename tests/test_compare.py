@@ -79,9 +79,11 @@ def test_the_numbers_are_those_of_the_vectors(minilm: Checkpoint) -> None:
         for one in ("batch=alone", "mask=off")
     ]
     expected = np.abs(twice[0] - twice[1]).max(1)
-    assert result.rows[1].equal, "the longest text is not padded"
-    assert result.rows[1].max_abs_float64 is None
-    assert [result.rows[at].max_abs_float64 for at in (0, 2)] == pytest.approx([expected[0], expected[2]])
+    # the longest text is not padded; whether its sums have the same order in a batch is the processor's affair
+    assert [row.verdict for row in (result.rows[0], result.rows[2])] == ["different"] * 2
+    assert result.rows[1].verdict in ("identical", "rounding")
+    for row, apart in zip(result.rows, expected, strict=True):
+        assert row.max_abs_float64 is None if row.equal else row.max_abs_float64 == pytest.approx(apart)
     assert result.worst.text == int(gap.max(1).argmax())
     assert f"{number(result.worst.max_abs)} (text {result.worst.text})" in result.sentence
 
