@@ -10,6 +10,7 @@ from bertlens.judge.identification import Candidate, Held, Identification
 from bertlens.judge.identify import order
 from bertlens.judge.identify.accuse import accuse
 from bertlens.judge.identify.asked import SHOWN, Asked, around, candidates, identification
+from bertlens.judge.identify.changes import moves
 from bertlens.judge.identify.doubt import Twin, suggestions
 from bertlens.judge.identify.proof import Proof
 from bertlens.judge.identify.search import Clue
@@ -75,7 +76,9 @@ def _whole(proven: Proof, tokens: Sequence[int]) -> bool:
     left = [text for text, fits in zip(proven.texts, proven.explained, strict=True) if not fits]
     if not left:
         return True
-    if isinstance(proven.recipe.readout, Logits):  # so few numbers are explained by chance where all but some are
+    recipe = proven.recipe
+    # so few numbers are explained by chance where all but some are; and what depends on its neighbours had others
+    if isinstance(recipe.readout, Logits) or moves(recipe.condition, recipe.readout):
         return False
     fine = [tokens[text] for text, fits in zip(proven.texts, proven.explained, strict=True) if fits]
     few = len(left) <= max(1, len(proven.texts) // 10) and len(proven.texts) >= 6

@@ -47,6 +47,9 @@ WAYS = 6
 LEAST_DIMS = 8
 """Components below which anything lies among the runs of some readout."""
 
+NEARER = 0.9
+"""How much nearer a recipe of more changes must come: some run lies nearer by luck."""
+
 NEAR = 3.5
 """Standard deviations among runs within which the distance of the rows must lie, each by itself and on average."""
 
@@ -108,14 +111,14 @@ def dropped_out(
     best: Dropout | None = None
     # dropout blurs which readout is nearest, and reading a run in more ways costs nothing
     usual = (Readout(pooling) for pooling in ("mean", "cls", "max", "weightedmean"))
-    readouts: list[Readout] = list(space.logits) or list(dict.fromkeys([*(clue.readout for clue in clues), *usual]))
+    readouts: list[Readout] = list(space.logits) or list(dict.fromkeys([*usual, *(clue.readout for clue in clues)]))
     for way in _ways(checkpoint, texts, [] if space.logits else clues):
         if time.monotonic() > deadline:
             break
         found = _one(checkpoint, tuple(texts[text] for text in there), way, readouts, wanted, space, progress, deadline)
         if found is not None and given.unit and not space.logits:
             found = replace(found, recipe=replace(found.recipe, readout=replace(found.recipe.readout, l2=True)))
-        if found is not None and (best is None or found.ratio * found.spread < 0.98 * best.ratio * best.spread):
+        if found is not None and (best is None or found.ratio * found.spread < NEARER * best.ratio * best.spread):
             best = found
         if best is not None and best.seed is not None:  # the very vectors
             break

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bertlens.judge.identify.given import Given
-from bertlens.judge.identify.space import collinear
+from bertlens.judge.identify.space import begin_alike, collinear
 from bertlens.read.logits import Logits
 from bertlens.read.pooled import Pooled
 from bertlens.read.post import RANGED, Post
@@ -47,6 +47,11 @@ class Fit:
     def fits(self, relative: float | np.ndarray = ROUGH) -> np.ndarray:
         """(texts,): whether what storing leaves is below a share of the largest component."""
         return np.asarray(self.over <= relative * self.size)
+
+    def post_of(self, dtype: str) -> Post:
+        """The post-processing after a run in a number format; half precision needs no storing to have as few digits."""
+        of_probabilities = isinstance(self.readout, Logits) and bool(self.readout.activation)
+        return replace(self.post, store="") if self.post.store == dtype and not of_probabilities else self.post
 
     def of(self, texts: Sequence[int]) -> Fit:
         """The same of some texts."""
@@ -105,7 +110,7 @@ def _options(direction: Readout, pooled: Pooled, given: Given) -> Iterator[tuple
         yield direction, Post(store=given.store, int8=given.int8, step=given.step)
         return
     readouts = [direction, *(one for one in collinear(direction) if one != direction)]
-    full = pooled.vectors(readouts[0]).shape[1]
+    full = pooled.vectors(direction).shape[1]
     dims = given.dims if given.dims < full else None
     stored = Post(store=given.store, int8=given.int8, step=1.0 if given.int8 else given.step)
     plain = replace(stored, dims=dims, sign=given.sign, codes=given.int8 != "rows" or given.codes)
@@ -120,9 +125,10 @@ def _options(direction: Readout, pooled: Pooled, given: Given) -> Iterator[tuple
         posts.append(replace(plain, centred=given.centred, again=True))
     if given.unit and not given.centred and len(given.values) > 2:
         posts.append(replace(plain, centred="texts", again=True))
+    divided = [direction, *begin_alike(direction, pooled.depth)] if dims is not None else [direction]
     for post in posts:
         for l2 in (True, False) if given.unit else (False, True):
-            for readout in readouts[:1] if l2 else readouts:
+            for readout in divided if l2 else readouts:
                 yield replace(readout, l2=l2), post
 
 

@@ -148,7 +148,7 @@ class Settle:
         common = [size for size in sizes if size in SIZES]
         for size in (*common, *(size for size in sizes if size not in SIZES)):
             for arrival in ARRIVALS:
-                if arrival != "rows" or (not self._same and self._rows_of_all()):
+                if arrival != "rows" or (self._moved and self._rows_of_all()):
                     yield replace(base, condition=base.condition.replace(batch="alone" if size == 1 else size), arrival=arrival)
 
     def _consistent(self, way: Recipe) -> bool:
@@ -225,8 +225,7 @@ class Settle:
         explained = np.zeros(len(self.texts), bool)
         explained[there] = fits
         explained &= np.isin(np.arange(len(self.texts)), with_row)
-        # vectors of a model in half precision need no storing to have as few digits
-        post = replace(one.post, store="") if one.post.store == way.condition.dtype else one.post
+        post = one.post_of(way.condition.dtype)
         return Settled(replace(way, readout=one.readout, post=post), self.texts, self.rows, explained, one.left)
 
     def refuted(self, way: Recipe) -> bool:

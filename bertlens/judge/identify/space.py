@@ -83,7 +83,8 @@ class Space:
         plain = replace(readout, l2=False)
         if plain in self.readouts:
             return self.readouts.index(plain)
-        return next((at for at, one in enumerate(self.readouts) if plain in collinear(one)), None)
+        alike = (at for at, one in enumerate(self.readouts) if plain in (*collinear(one), *begin_alike(one, self.depth)))
+        return next(alike, None)
 
     @property
     def empty(self) -> bool:
@@ -130,3 +131,11 @@ def collinear(readout: Readout) -> list[Readout]:
     poolings = ("mean", "mean_sqrt_len_tokens") if readout.pooling == "mean" else (readout.pooling,)
     combines = ("mean", "sum") if readout.combine == "mean" else (readout.combine,)
     return [Readout(pooling, readout.layers, combine) for combine in combines for pooling in poolings]
+
+
+def begin_alike(direction: Readout, depth: int) -> list[Readout]:
+    """More layers joined begin with the same components; divided by their length and cut, they have another length."""
+    if direction.combine != "concat" or not direction.layers.startswith("last"):
+        return []
+    more = range(int(direction.layers.removeprefix("last")) + 1, depth + 1)
+    return [replace(direction, layers=layers) for layers in (*(f"last{count}" for count in more), "all")]
