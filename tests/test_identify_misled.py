@@ -142,3 +142,9 @@ def test_batches_behind_dropout(bert: Checkpoint, by_hand: ByHand) -> None:
     assert best.condition.dropout == "on" and best.readout.pooling == "mean_all" and best.condition.batch != "alone"
     whole = bertlens.identify(bert, TEXTS, of(by_hand, recipe("dropout=on", "mean_all")))
     assert whole.best is not None and whole.best.recipe.condition.batch == "whole", whole.sentence
+
+
+@pytest.mark.parametrize("readout", ["mean@last2:sum", "mean@last2:mean", "mean_sqrt_len_tokens"])
+def test_dropout_and_readouts_that_differ_in_length_alone(bert: Checkpoint, by_hand: ByHand, readout: str) -> None:
+    answer = bertlens.identify(bert, TEXTS, of(by_hand, recipe("dropout=on", readout)))
+    assert answer.best is not None and str(answer.best.recipe.readout) == readout, answer.sentence

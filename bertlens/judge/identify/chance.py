@@ -13,10 +13,10 @@ from bertlens.errors import BertlensError
 from bertlens.judge.identify.doubt import simplest
 from bertlens.judge.identify.given import Given
 from bertlens.judge.identify.search import Clue
-from bertlens.judge.identify.space import Space
+from bertlens.judge.identify.space import Space, collinear
 from bertlens.read.post import Post, unit
 from bertlens.read.readout import Readout
-from bertlens.read.recipe import Recipe, arrived
+from bertlens.read.recipe import Recipe, arrived, read_out
 from bertlens.read.vectors import read_all
 from bertlens.run.condition import Condition
 from bertlens.run.inputs import Inputs, prepare
@@ -122,8 +122,25 @@ def dropped_out(
             best = found
         if best is not None and best.seed is not None:  # the very vectors
             break
-    dims = given.dims if best and given.dims < best.dims else None
-    return best and replace(best, recipe=replace(best.recipe, post=Post(dims=dims)))
+    if best is None:
+        return None
+    if not given.unit and not space.logits and time.monotonic() < deadline:
+        readout = _of_their_length(checkpoint, tuple(texts[text] for text in there), best.recipe, given_rows)
+        best = replace(best, recipe=replace(best.recipe, readout=readout))
+    dims = given.dims if given.dims < best.dims else None
+    return replace(best, recipe=replace(best.recipe, post=Post(dims=dims)))
+
+
+def _of_their_length(checkpoint: Checkpoint, texts: Texts, recipe: Recipe, rows: np.ndarray) -> Readout:
+    """Of the readouts that point where a recipe's does, as mean and sum of layers do, the one whose vectors are as long."""
+    wanted = np.log(np.linalg.norm(rows, axis=1))
+
+    def off(readout: Readout) -> float:
+        vectors = read_out(checkpoint, texts, replace(recipe, readout=readout))[:, : rows.shape[1]]
+        return float(np.abs(np.log(np.linalg.norm(vectors, axis=1)) - wanted).mean())
+
+    alike = [recipe.readout, *(readout for readout in collinear(recipe.readout) if readout != recipe.readout)]
+    return min(alike, key=off) if len(alike) > 1 else recipe.readout
 
 
 def _ways(checkpoint: Checkpoint, texts: Texts, clues: Sequence[Clue]) -> Iterator[Recipe]:
