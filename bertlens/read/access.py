@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from bertlens.read.survey import wide
 from bertlens.run.inputs import Batch, Inputs
 from bertlens.run.variants import running
 
@@ -147,7 +148,7 @@ def _access(model: Any, batch: Batch, way: str, code: str, tensors: Tensors, wor
     stages["pooler_output"] = tuple(_joined(poolers).shape) if poolers else None
     if ids.ndim == 1:  # nothing in the model makes this right: it fits because two sizes happen to be the same
         words = each = f"not refused: this model stretches {passed} to {tuple(last.shape)} where the sizes happen to fit"
-    vector = last[0, 0].to("cpu", torch.float64 if last.dtype == torch.float64 else torch.float32).numpy()
+    vector = wide(last[0, 0]).numpy()
     runs = tuple(tuple(part["input_ids"].shape) for part in parts)
     return Access(way, code, passed, tuple(last.shape), tuple(last[0].shape), words, "", each, stages, runs, vector)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,8 +14,9 @@ from bertlens.errors import BertlensError
 from bertlens.read.logits import Logits, read_logits
 from bertlens.read.pooling import pooled
 from bertlens.read.readout import Readout
+from bertlens.read.survey import wide
 from bertlens.run.inputs import Inputs
-from bertlens.run.outputs import Outputs, forward
+from bertlens.run.outputs import Outputs, made_of
 from bertlens.run.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -68,15 +70,19 @@ def read_all(
             return vectors
     # closed at once when the work is cancelled: a pass that waits would hold the seeded stretch of dropout
     how = {"dtype": dtype, "device": device, "seed": seed, "workers": workers, "progress": progress}
-    with closing(forward(inputs, layers=every, **how)) as passes:  # type: ignore[arg-type]
-        for outputs in passes:
-            for readout, chosen in layers.items():
-                rows = vectors_of(outputs, readout, chosen)
-                wide = rows.to("cpu", torch.float64 if rows.dtype == torch.float64 else torch.float32).numpy()
+    with closing(made_of(inputs, partial(_rows, layers), layers=every, **how)) as passes:  # type: ignore[arg-type]
+        for texts, found in passes:
+            for readout, rows in found.items():
                 if readout not in vectors:
-                    vectors[readout] = np.full((len(inputs.tokens), wide.shape[1]), np.nan, wide.dtype)
-                vectors[readout][list(outputs.batch.texts)] = wide
+                    vectors[readout] = np.full((len(inputs.tokens), rows.shape[1]), np.nan, rows.dtype)
+                vectors[readout][list(texts)] = rows
     return vectors
+
+
+def _rows(layers: dict[Readout, tuple[int, ...]], outputs: Outputs) -> tuple[tuple[int, ...], dict[Readout, np.ndarray]]:
+    """The texts of one forward pass and their vectors under every readout."""
+    found = {readout: wide(vectors_of(outputs, readout, chosen)).numpy() for readout, chosen in layers.items()}
+    return outputs.batch.texts, found
 
 
 def layers_of(checkpoint: Checkpoint, readout: Readout) -> tuple[int, ...]:

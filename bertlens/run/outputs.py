@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
@@ -18,6 +18,8 @@ from bertlens.run.variants import running
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,33 @@ def forward(
     device: str | None = None,
     seed: int = 0,
     sublayers_of: int | None = None,
-    workers: int = 1,
     progress: Progress = silent,
 ) -> Generator[Outputs, None, None]:
-    """Run every batch of `inputs` and yield its outputs; only one batch (per worker) is in memory at a time.
+    """Run every batch of `inputs` and yield its outputs; only one batch is in memory at a time.
+
+    As `made_of`, of nothing but the outputs themselves.
+    """
+    how = {"dtype": dtype, "device": device, "seed": seed, "sublayers_of": sublayers_of, "progress": progress}
+    return made_of(inputs, lambda outputs: outputs, layers=layers, **how)  # type: ignore[arg-type]
+
+
+def made_of(
+    inputs: Inputs,
+    make: Callable[[Outputs], Made],
+    *,
+    layers: Sequence[int] = (),
+    dtype: str | None = None,
+    device: str | None = None,
+    seed: int = 0,
+    sublayers_of: int | None = None,
+    workers: int = 1,
+    progress: Progress = silent,
+) -> Generator[Made, None, None]:
+    """Run every batch of `inputs` and yield what is made of its outputs; only one batch per worker is in memory at a time.
 
     Parameters
     ----------
+    make : called in the thread of the pass, while its outputs are still in the cache of that core.
     layers : indices into hidden_states to keep besides the last, 0 … n.
     dtype, device : instead of those of the condition and the checkpoint, for the float64 repeat.
     seed : of dropout, where the condition has it on.
@@ -73,12 +95,12 @@ def forward(
     model = instance(dtype, condition.attention, dropout, device)
     kept = sorted(set(layers))
 
-    def one(batch: Batch) -> Outputs:
+    def one(batch: Batch) -> Made:
         if sublayers_of is not None:
-            return _pass_watched(model, batch, kept, device, sublayers_of)
-        return one_pass(model, batch, kept, device)
+            return make(_pass_watched(model, batch, kept, device, sublayers_of))
+        return make(one_pass(model, batch, kept, device))
 
-    def alone(batch: Batch) -> Outputs:
+    def alone(batch: Batch) -> Made:
         with running(dtype, None):  # holds for one thread
             return one(batch)
 
@@ -86,8 +108,8 @@ def forward(
     results = in_order(alone, inputs, workers) if several else (one(batch) for batch in inputs)
     with running(dtype, seed if dropout else None), closing(results) as passes:
         progress(0, len(inputs), f"{dtype} forward passes")
-        for done, outputs in enumerate(passes, start=1):
-            yield outputs
+        for done, made in enumerate(passes, start=1):
+            yield made
             progress(done, len(inputs), f"{dtype} forward passes")
 
 
