@@ -4,7 +4,7 @@ from bertlens.read.readout import Readout
 from bertlens.run.condition import Condition
 from ui import address, blocks, questions
 from ui.conditions import choose
-from ui.frame import Page, section, show
+from ui.frame import Page, drawn_so_far, section, show
 from ui.parting import parting
 from ui.pictures import Point
 
@@ -91,6 +91,7 @@ def content(given: Page) -> None:
     comparison = questions.compare(given, reference, candidate, readout)
     blocks.verdict(comparison)
     blocks.findings(comparison.findings)
+    drawn_so_far()
     per_text(given, comparison)
     causes(comparison)
     closer(given, comparison, reference, candidate, readout)

@@ -38,6 +38,9 @@ READABLE = """<style>
 DRAWN = 0.3
 """Seconds that a browser has for drawing what was clicked, before the rest of the page arrives."""
 
+WRITTEN = 0.15
+"""The same for a verdict and its findings, which are text."""
+
 
 class Stopped(Exception):
     """The visitor cancelled, so there is nothing to show below."""
@@ -81,6 +84,11 @@ def section() -> Iterator[None]:
         st.error(plain(error.sentence), icon=":material/error:")
     except Stopped:
         return
+
+
+def drawn_so_far() -> None:
+    """Let the browser draw what stands already; figures that arrive in the same moment would keep the answer waiting."""
+    time.sleep(WRITTEN)
 
 
 def at_once(draw: Callable[P, T]) -> Callable[P, T]:

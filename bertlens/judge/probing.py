@@ -9,7 +9,6 @@ from statistics import stdev
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.metrics import f1_score
 
 from bertlens.errors import BertlensError
 from bertlens.judge.display import Shown
@@ -80,6 +79,8 @@ class Scores:
 
 def scores(name: str, labels: np.ndarray, said: np.ndarray, dealt: Splits) -> Scores:
     """What held-out predictions, (repeats, texts), are worth against the labels, (texts,), test by test."""
+    from sklearn.metrics import f1_score
+
     folds = len(dealt) // len(said)
     pairs = [(labels[test], said[at // folds, test]) for at, (_, test) in enumerate(dealt)]
     f1s = tuple(float(f1_score(*pair, average="macro", zero_division=0.0)) for pair in pairs)

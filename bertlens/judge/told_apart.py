@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy import stats
 
 from bertlens.read.folds import Splits
 
@@ -26,18 +25,22 @@ def corrected_t(differences: np.ndarray, folds: int) -> float:
     (Nadeau and Bengio, Inference for the Generalization Error, Machine Learning 52, 2003; with repeats: Bouckaert and Frank,
     Evaluating the Replicability of Significance Tests, PAKDD 2004).
     """
+    from scipy.stats import t
+
     tests = len(differences)
     mean, variance = float(differences.mean()), float(differences.var(ddof=1))
     if mean == 0:
         return 1.0
     scale = math.sqrt(variance * (1 / tests + 1 / (folds - 1)))
-    return float(2 * stats.t.sf(abs(mean) / scale, tests - 1)) if scale > 0 else 0.0
+    return float(2 * t.sf(abs(mean) / scale, tests - 1)) if scale > 0 else 0.0
 
 
 def mcnemar(right: np.ndarray, other: np.ndarray) -> float:
     """Two-sided exact probability of the texts that only one of two classifiers gets right; both (texts,), true or false."""
+    from scipy.stats import binomtest
+
     only, only_other = int((right & ~other).sum()), int((other & ~right).sum())
-    return float(stats.binomtest(only, only + only_other).pvalue) if only + only_other else 1.0
+    return float(binomtest(only, only + only_other).pvalue) if only + only_other else 1.0
 
 
 def of_two(right: np.ndarray, other: np.ndarray, dealt: Splits) -> float:
@@ -53,8 +56,10 @@ def of_two(right: np.ndarray, other: np.ndarray, dealt: Splits) -> float:
 
 def of_guessing(right: np.ndarray, guess: np.ndarray, dealt: Splits) -> float:
     """The same of a classifier and of one that always says the commonest label, of which it may be right by luck."""
+    from scipy.stats import binomtest
+
     mostly = _mostly(right)
-    exact = stats.binomtest(int(mostly.sum()), len(mostly), float(guess.mean()), alternative="greater").pvalue
+    exact = binomtest(int(mostly.sum()), len(mostly), float(guess.mean()), alternative="greater").pvalue
     return max(_of_tests(right, guess, dealt), float(exact))
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import RepeatedStratifiedKFold
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from bertlens.run.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline  # loaded where it is used, for the first page should not wait for it
 
 STEPS = 1000
 """Steps of L-BFGS at most; a hundred, scikit-learn's default, are too few for some hundred dimensions."""
@@ -38,11 +37,17 @@ class HeldOut:
 
 def linear_layer() -> Pipeline:
     """One linear layer on standardised vectors: logistic regression, penalised by half the squared weights (C = 1)."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     return make_pipeline(StandardScaler(), LogisticRegression(max_iter=STEPS))
 
 
 def splits(labels: Sequence[str], folds: int, repeats: int, seed: int) -> Splits:
     """`folds` times `repeats` splits, each class spread evenly over the folds; shuffled anew every time, with the seed."""
+    from sklearn.model_selection import RepeatedStratifiedKFold
+
     dealt = RepeatedStratifiedKFold(n_splits=folds, n_repeats=repeats, random_state=seed)
     return list(dealt.split(np.zeros(len(labels)), labels))
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from bertlens.judge.identify.given import Given
 from bertlens.judge.identify.space import Space
@@ -175,6 +174,8 @@ def every_row(vectors: np.ndarray, rows: np.ndarray) -> list[int | None]:
 
 def assigned(similarity: np.ndarray) -> list[int | None]:
     """The row of each text such that the sum of similarities, (texts, rows), is largest; None where there are too few rows."""
+    from scipy.optimize import linear_sum_assignment
+
     with np.errstate(invalid="ignore"):
         texts, rows = linear_sum_assignment(np.nan_to_num(similarity, nan=-2.0, neginf=-2.0), maximize=True)
     found: list[int | None] = [None] * len(similarity)

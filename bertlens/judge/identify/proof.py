@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import binomtest
 
 from bertlens.judge.identify.fit import Fit, held
 from bertlens.judge.identify.given import Given
@@ -126,8 +125,7 @@ def proof(
     elif dtype in ("float16", "bfloat16"):
         # storing hides the rounding of the run, but its very digits must be nearer than those of float32
         single = read_out(checkpoint, texts, recipe, rows=rows, dtype="float32")
-        nearer, farther = votes(as_run, _held(recipe, single, there, wanted), wanted)
-        explained &= nearer > farther and binomtest(nearer, nearer + farther, alternative="greater").pvalue < BY_LUCK
+        explained &= _nearer(*votes(as_run, _held(recipe, single, there, wanted), wanted))
     # storing moves the row, and what is held against it
     floor = share * exact.size + 2 * coarse.max(1)
     return Proof(
@@ -168,6 +166,13 @@ def _repeated(
     widths = bank.widths(recipe, rows)
     found = bank.read([Asked(recipe, text, widths[text]) for text in few], "float64")
     return np.asarray(bank.pooled([row for row in found if row is not None]).vectors(recipe.readout))
+
+
+def _nearer(nearer: int, farther: int) -> bool:
+    """Whether more votes are for it than chance would give."""
+    from scipy.stats import binomtest
+
+    return nearer > farther and float(binomtest(nearer, nearer + farther, alternative="greater").pvalue) < BY_LUCK
 
 
 def _like_rounding(as_run: Fit, exact: Fit, wanted: np.ndarray) -> np.ndarray:
