@@ -22,28 +22,27 @@ def _lower_casing(tokenizer: Any, on: bool) -> Any:
         return type(tokenizer).from_pretrained(folder, do_lower_case=on)
 
 
+def _cased_otherwise(model: Any, tokenizer: Any, texts: list[str], lower: bool) -> Outcome:
+    """The texts with a capital at every word, by a tokenizer that is loaded with do_lower_case against its nature."""
+    texts = [text.title() for text in texts]
+    other = _lower_casing(tokenizer, lower)
+    if other(texts).input_ids == tokenizer(texts).input_ids:
+        does = "lower-cases" if lower else "keeps capitals"
+        raise NotImplementedError(f"its own tokenizer {does}, or knows no do_lower_case")
+    truth = alone(model, tokenizer, texts)
+    mistaken = cls(model, other, texts)
+    mended = cls(model, _lower_casing(other, not lower), texts)
+    return truth, mistaken, mended
+
+
 def lowercased_cased_model(model: Any, tokenizer: Any, texts: list[str]) -> Outcome:
     """A cased model's tokenizer is loaded with do_lower_case=True; the texts are given a capital at every word."""
-    texts = [text.title() for text in texts]
-    lowering = _lower_casing(tokenizer, True)
-    if lowering(texts).input_ids == tokenizer(texts).input_ids:
-        raise NotImplementedError("its own tokenizer lower-cases, or knows no do_lower_case")
-    truth = alone(model, tokenizer, texts)
-    mistaken = cls(model, lowering, texts)
-    mended = cls(model, _lower_casing(lowering, False), texts)
-    return truth, mistaken, mended
+    return _cased_otherwise(model, tokenizer, texts, lower=True)
 
 
 def uncased_vocab_not_lowercased(model: Any, tokenizer: Any, texts: list[str]) -> Outcome:
     """An uncased model's tokenizer is loaded with do_lower_case=False; the texts are given a capital at every word."""
-    texts = [text.title() for text in texts]
-    keeping = _lower_casing(tokenizer, False)
-    if keeping(texts).input_ids == tokenizer(texts).input_ids:
-        raise NotImplementedError("its own tokenizer keeps capitals, or knows no do_lower_case")
-    truth = alone(model, tokenizer, texts)
-    mistaken = cls(model, keeping, texts)
-    mended = cls(model, _lower_casing(keeping, True), texts)
-    return truth, mistaken, mended
+    return _cased_otherwise(model, tokenizer, texts, lower=False)
 
 
 def wrong_vocabulary(model: Any, tokenizer: Any, texts: list[str]) -> Outcome:

@@ -56,12 +56,9 @@ def do(options: argparse.Namespace) -> int:
     texts = _texts(options, vectors)
 
     from bertlens import diagnose
-    from bertlens.run.checkpoint import load
 
     told = answer.progress()
-    checkpoint = load(
-        options.checkpoint, revision=options.revision, offline=options.offline, device=options.device, progress=told
-    )
+    checkpoint = arguments.loaded(options, told)
     found = diagnose.identify(checkpoint, texts, vectors, prefixes=options.prefix, budget=options.budget, progress=told)
     if options.script and found.best is not None:
         from bertlens.show.recipe_script import recipe_script

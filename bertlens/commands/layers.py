@@ -65,12 +65,9 @@ def do(options: argparse.Namespace) -> int:
     check_index(texts, options.text)
 
     from bertlens import diagnose
-    from bertlens.run.checkpoint import load
 
     told = answer.progress()
-    checkpoint = load(
-        options.checkpoint, revision=options.revision, offline=options.offline, device=options.device, progress=told
-    )
+    checkpoint = arguments.loaded(options, told)
     found = diagnose.layers(checkpoint, texts, condition=condition, baseline=not options.no_baseline, progress=told)
     course = found.course(readout) if readout else None
     parting = None

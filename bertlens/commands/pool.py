@@ -41,13 +41,10 @@ def do(options: argparse.Namespace) -> int:
     texts = read_texts(options.texts, column=options.column, pair_column=options.pair_column)
 
     from bertlens import diagnose
-    from bertlens.run.checkpoint import load
     from bertlens.run.packing import TOKENS_AT_ONCE
 
     told = answer.progress()
-    checkpoint = load(
-        options.checkpoint, revision=options.revision, offline=options.offline, device=options.device, progress=told
-    )
+    checkpoint = arguments.loaded(options, told)
     tokens = TOKENS_AT_ONCE if options.batch_tokens is None else options.batch_tokens
     found = diagnose.pool(checkpoint, texts, readouts, condition=condition, batch_tokens=tokens, progress=told)
     vectorfile.write(options.out, found.vectors, texts, found.metadata)

@@ -42,12 +42,9 @@ def do(options: argparse.Namespace) -> int:
     fitting_folds(given.labels, options.folds)  # said before the model is loaded
 
     from bertlens import diagnose
-    from bertlens.run.checkpoint import load
 
     told = answer.progress()
-    checkpoint = load(
-        options.checkpoint, revision=options.revision, offline=options.offline, device=options.device, progress=told
-    )
+    checkpoint = arguments.loaded(options, told)
     how = {"folds": options.folds, "repeats": options.repeats, "seed": options.seed}
     found = diagnose.probe(checkpoint, given.texts, given.labels, readouts, condition=condition, progress=told, **how)
     print(json.dumps(found.to_dict(), allow_nan=False) if options.json else _in_words(found))

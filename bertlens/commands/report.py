@@ -36,15 +36,12 @@ def do(options: argparse.Namespace) -> int:
 
     from bertlens import diagnose
     from bertlens.read.readout import Readout
-    from bertlens.run.checkpoint import load
     from bertlens.show import report
 
     write = report.form_of(options.out)
     readout = Readout.parse(options.readout) if options.readout else None
     told = answer.progress()
-    checkpoint = load(
-        options.checkpoint, revision=options.revision, offline=options.offline, device=options.device, progress=told
-    )
+    checkpoint = arguments.loaded(options, told)
     found = diagnose.diagnosis(checkpoint, texts, vectors=vectors, readout=readout, progress=told)
     answer.write(options.out, write(found, redacted=options.redact), what="report")
     shown = found.redacted() if options.redact else found

@@ -44,10 +44,9 @@ def do(options: argparse.Namespace) -> int:
 
     from bertlens.cases.gallery import required
     from bertlens.diagnose import reproduce
-    from bertlens.run.checkpoint import load
 
     required(options.fault)  # before a model is loaded
-    checkpoint = load(options.checkpoint, revision=options.revision, offline=options.offline, progress=answer.progress())
+    checkpoint = arguments.loaded(options, answer.progress())
     found = reproduce(options.fault, checkpoint, texts)
     if options.script:
         from bertlens.cases.script import reproduction_script

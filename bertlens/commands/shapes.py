@@ -43,12 +43,9 @@ def do(options: argparse.Namespace) -> int:
         raise BertlensError("there is nothing to evaluate", expected="e.g. --expr 'outputs.last_hidden_state[:, 0]'")
 
     from bertlens import diagnose
-    from bertlens.run.checkpoint import load
 
     told = answer.progress()
-    checkpoint = load(
-        options.checkpoint, revision=options.revision, offline=options.offline, device=options.device, progress=told
-    )
+    checkpoint = arguments.loaded(options, told)
     if expression is None:
         from bertlens.judge.findings import of_checkpoint
         from bertlens.read.readout import Readout
