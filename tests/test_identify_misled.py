@@ -12,6 +12,7 @@ import bertlens
 from benchmarks.recipes import ByHand
 from bertlens.judge.identify.given import given
 from bertlens.judge.identify.match import assigned, similarity
+from bertlens.judge.identify.search import Clue, Search
 from bertlens.read.post import Post
 from bertlens.read.readout import Readout
 from bertlens.run.checkpoint import Checkpoint
@@ -148,3 +149,37 @@ def test_batches_behind_dropout(bert: Checkpoint, by_hand: ByHand) -> None:
 def test_dropout_and_readouts_that_differ_in_length_alone(bert: Checkpoint, by_hand: ByHand, readout: str) -> None:
     answer = bertlens.identify(bert, TEXTS, of(by_hand, recipe("dropout=on", readout)))
     assert answer.best is not None and str(answer.best.recipe.readout) == readout, answer.sentence
+
+
+@pytest.mark.parametrize(
+    ("condition", "prefix"),
+    [
+        ("side=left,segments=ones", "query: "),
+        ("side=left,mask=off,specials=doubled,segments=ones", ""),
+        ("specials=doubled,segments=ones", "query: "),  # from none of the nearest, but from one of the next
+    ],
+)
+def test_three_deviations_and_the_padding_that_shows_them(
+    bert: Checkpoint, by_hand: ByHand, condition: str, prefix: str
+) -> None:
+    """To pad at all is a change of its own: four are made together, and the last of them shows."""
+    truth = recipe(condition, "mean_all", prefix=prefix)
+    answer = bertlens.identify(bert, TEXTS, of(by_hand, truth))
+    assert answer.verdict == "found" and same(bert, answer, truth), answer.sentence
+
+
+def test_numbers_that_come_again_in_every_row_are_no_further_luck() -> None:
+    """Four numbers of half precision may well end after seven decimals; repeating them makes that no less likely."""
+    row = np.array([0.2578125, 0.234375, 0.2421875, 0.265625], np.float32)
+    assert given(row[None]).store == given(np.tile(row, (8, 1))).store == "bfloat16"
+    decimals = np.array([0.257812, 0.234371, 0.242187, 0.265621, 0.123457, 0.654321], np.float32)
+    assert given(np.tile(decimals, (8, 1))).store == given(decimals[None]).store == "6"
+
+
+def test_of_clues_that_are_equally_near_the_one_tried_first_leads() -> None:
+    search, usual = object.__new__(Search), recipe("batch=alone")
+    others = [replace(usual, lower=True), replace(usual, prefix="query: ")]
+    scores = (-6.529, -6.531, -7.2)
+    ways = zip([usual, *others], scores, strict=True)
+    search.clues = [Clue(way, Readout("cls"), score, (0,), (0,)) for way, score in ways]
+    assert [clue.way for clue in search._leaders(3)] == [others[1], usual, others[0]]

@@ -46,7 +46,7 @@ MOST_TOGETHER = 64
 MOST_CLUES = 24
 """Clues that are settled on all texts before the search is given up."""
 
-ROUNDS, COMMON = (0, 1, 2, 3), (0, 1)
+ROUNDS, COMMON = (0, 1, 2, 3, 4), (0, 1)
 """Changes that are made together in each round of the search, and those that are looked at before logits are alone."""
 
 SEARCHING = 0.7

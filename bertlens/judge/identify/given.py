@@ -162,7 +162,9 @@ def _storage(values: np.ndarray) -> tuple[str, str, float]:
         return "int8", ranged if columns else "rows" if rows else "", 1.0
     if (np.sign(values) == values).all():
         return "", "", 1.0
-    store = _digits(values)
+    numbers = np.unique(values[values != 0])  # those that come again, as in equal rows, are no further luck
+    (decimal, luck), (half, as_luckily) = _digits(numbers), _half(numbers)
+    store = decimal if luck < as_luckily else ""
     finest = 10.0 ** -int(store) if store.isdigit() else 0.0
     step = _lattice(values)
     if step > 1.5 * finest:  # multiples of few steps have few digits as well
@@ -171,25 +173,28 @@ def _storage(values: np.ndarray) -> tuple[str, str, float]:
         steps = [_lattice(row[None]) for row in values]
         if min(steps) > 1.5 * finest:
             return "int8", "rows", max(steps)
-    if store:
-        return store, "", finest or 1.0
-    tensor = torch.from_numpy(np.ascontiguousarray(values))
-    for name in ("bfloat16", "float16"):
+    return (store, "", finest or 1.0) if store else (half, "", 1.0)
+
+
+def _half(numbers: np.ndarray) -> tuple[str, float]:
+    """The half precision that holds every number, "" for none, and the logarithm of the chance that float32 numbers do."""
+    tensor = torch.from_numpy(numbers)
+    for name, lost in (("bfloat16", 16), ("float16", 13)):
         if bool((tensor.to(getattr(torch, name)).double() == tensor).all()):
-            return name, "", 1.0
-    return "", "", 1.0
+            return name, -lost * len(tensor) * float(np.log(2))
+    return "", 0.0
 
 
-def _digits(values: np.ndarray) -> str:
-    """Decimals or significant digits, as in `Post.store`: those that numbers would hardly have by luck; "" for none."""
-    reach, best = 2 * EPS * np.abs(values), ("", float(np.log(BY_LUCK)))
+def _digits(numbers: np.ndarray) -> tuple[str, float]:
+    """Decimals or significant digits, as in `Post.store`, that numbers hardly have by luck, and its logarithm; "" for none."""
+    reach, best = 2 * EPS * np.abs(numbers), ("", float(np.log(BY_LUCK)))
     for store in (*map(str, DECIMALS), *(f"{digits}g" for digits in SIGNIFICANT)):
         post = Post(store=store)
-        if (np.abs(post.stored(values) - values) <= reach).all():
+        if (np.abs(post.stored(numbers) - numbers) <= reach).all():
             # how often a number lies so near to one that could be stored
-            often = np.minimum(1.0, reach / post.coarseness(values))[values != 0]
+            often = np.minimum(1.0, reach / post.coarseness(numbers))
             best = min(best, (store, float(np.log(often).sum())), key=lambda one: one[1])
-    return best[0]
+    return best
 
 
 def _lattice(values: np.ndarray) -> float:

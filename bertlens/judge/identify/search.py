@@ -34,8 +34,14 @@ AT_ONCE = 12
 MANY = 512
 """Rows among which every recipe looks for its own; of more, only where the first recipe does not find them in their places."""
 
-MOST_CHANGES = 3
-"""Changes that are made together in the last round."""
+MOST_CHANGES = 4
+"""Changes that are made together in the last round: one of them is to pad at all, where the padding has a part."""
+
+AGAIN = (2, 3, 4)
+"""Rounds that are gone through once more from more recipes, where time is left and nothing was found."""
+
+NARROWED = 3
+"""Recipes from which the last round goes on: three changes that are right come far nearer than any others."""
 
 ROUGHLY = 0.1
 """Sine to which directions come near that are known to be cut, divided by the length, centred or stretched in some order."""
@@ -93,16 +99,18 @@ class Search:
         ----------
         depths : how many changes are made together, 0 for the start alone; a later call goes on where an earlier one ended.
         """
-        for depth in depths:
-            beam = WIDE if set(self.space.readouts) <= set(self.space.logits) else BEAM
+        few = WIDE if set(self.space.readouts) <= set(self.space.logits) else BEAM
+        whole = depths[-1] == MOST_CHANGES
+        beams = [(depth, NARROWED if depth == MOST_CHANGES else few) for depth in depths]
+        for depth, beam in (*beams, *((depth, WIDE) for depth in AGAIN if whole)):
             ways = self._next([clue.way for clue in self._leaders(beam)]) if depth else iter([start])
             yield from self._round(ways, depth)
             if depth:
                 yield from self._refine()
             if time.monotonic() > self.deadline:
                 return
-        if len(depths) > 1 and depths[-1] == MOST_CHANGES:
-            yield from left_over(self, self._scanned)
+            if whole and depth == MOST_CHANGES and beam == NARROWED:
+                yield from left_over(self, self._scanned)
 
     def _next(self, frontier: Sequence[Recipe]) -> Iterator[Recipe]:
         if not frontier:  # the start cannot be run
@@ -115,12 +123,15 @@ class Search:
             yield from truncations(way, length, every=64 if way == frontier[0] else CUTS)
 
     def _leaders(self, count: int) -> list[Clue]:
-        """The nearest clues, one for each that differs in more than the padded length or comes to the same."""
+        """The nearest clues, one for each that differs in more than the padded length or comes to the same.
+
+        Of those that are as near within rounding, the one that was tried first: what people do most.
+        """
         kept: dict[tuple[float, Readout], Clue] = {}
         for clue in self.clues:
             kept.setdefault((round(clue.score, 4), clue.readout), clue)
         best: dict[Recipe, Clue] = {}
-        for clue in sorted(kept.values(), key=lambda clue: clue.score):
+        for clue in sorted(kept.values(), key=lambda clue: round(clue.score, 2)):
             best.setdefault(to_longest(clue.way) if padded(clue.way) else clue.way, clue)
         return list(best.values())[:count]
 
@@ -216,8 +227,10 @@ class Search:
                 yield from self._cut(clue)
         moving = [clue for clue in self._leaders(4 * BEAM) if padded(clue.way) and moves(clue.way.condition, clue.readout)]
         for clue in [clue for clue in moving[:3] if clue is moving[0] or clue.score < np.log(LIKELY)]:
-            self._scanned.add(to_longest(clue.way))
+            if to_longest(clue.way) in self._scanned:
+                continue
             yield from nearest_length(self, clue)
+            self._scanned.add(to_longest(clue.way))
             if time.monotonic() > self.deadline:
                 return
 
