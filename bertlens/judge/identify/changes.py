@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bertlens.read.readout import Readout
-from bertlens.read.recipe import Recipe
+from bertlens.read.recipe import ARRIVALS, Recipe
 from bertlens.run.condition import DEFAULT, Condition
 
 if TYPE_CHECKING:
@@ -48,6 +48,15 @@ LENGTHS = (
     512,
 )
 """Lengths in tokens that people truncate and pad to."""
+
+SIZES = (2, 4, 8, 16, 32, 64, 100, 128, 256, 500, 512, 1000, 1024)
+"""Sizes of batches that people choose."""
+
+EVERY = 48
+"""Texts up to which batches of every size are looked at."""
+
+ARRIVES = tuple(arrival for arrival in ARRIVALS if arrival != "rows")
+"""Orders of arrival that need no rows."""
 
 FAR = (128, 256, 512)
 """Lengths to which a row is padded for a first look; the exact one is looked for afterwards."""
@@ -104,6 +113,15 @@ def padded(way: Recipe) -> bool:
 def to_longest(way: Recipe) -> Recipe:
     """The same with every row padded to the longest text of all."""
     return replace(way, condition=way.condition.replace(padding="longest", batch="whole"))
+
+
+def batches(way: Recipe, count: int, arrivals: Sequence[str] = ARRIVES) -> Iterator[Recipe]:
+    """The same in batches of every size and order of arrival; of more than `EVERY` texts, in those that people choose."""
+    sizes = range(2, count) if count <= EVERY else [size for size in SIZES if size < count]
+    common = [size for size in sizes if size in SIZES]
+    for size in (*common, *(size for size in sizes if size not in SIZES)):
+        for arrival in arrivals:
+            yield replace(way, condition=way.condition.replace(batch=size), arrival=arrival)
 
 
 def moves(condition: Condition, readout: Readout) -> bool:

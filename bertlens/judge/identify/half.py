@@ -43,17 +43,12 @@ def in_half(search: Search, clue: Clue) -> Clue | None:
             near &= _agreement(sides[0][near], sides[1][near], wanted[near]) >= ALIKE
         # a longer text may be cut, and any text may be the one that has no row
         cut = near.any() and min(np.array(widths)[~near], default=0) > max(np.array(widths)[near])
-        if near.any() and (cut or near.sum() >= len(search.probes) - _missing(search)):
+        if near.any() and (cut or near.sum() >= len(search.probes) - search.missing):
             explained = {probe: width for probe, width, fits in zip(search.probes, widths, near, strict=True) if fits}
             where = tuple(map(int, half.rows[:, at]))
             score = float(half.scores[at])  # the clue may be of a search with other probes
             return replace(clue, way=way, score=score, probes=search.probes, rows=where, explained=explained)
     return None
-
-
-def _missing(search: Search) -> int:
-    """How many texts have no row."""
-    return max(0, len(search.bank.texts) - int(search.given.usable.sum()))
 
 
 def _rows(search: Search, way: Recipe, widths: Sequence[int]) -> list[Row] | None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
 
 from bertlens.judge.findings import most_serious_first, named
@@ -13,7 +12,7 @@ from bertlens.judge.identify import order
 from bertlens.judge.identify.accuse import accuse, of_vectors
 from bertlens.judge.identify.asked import Asked, candidates, identification
 from bertlens.judge.identify.chance import MOST, SEEDS, Dropout, dropped_out
-from bertlens.judge.identify.changes import moves, padded, to_longest
+from bertlens.judge.identify.changes import batches, moves, padded, to_longest
 from bertlens.judge.identify.fit import ROUGH, fit
 from bertlens.judge.identify.linear import linear
 from bertlens.judge.identify.search import AT_ONCE, Clue, Search
@@ -22,7 +21,7 @@ from bertlens.judge.wording import number
 from bertlens.read.bank import Asked as Row
 from bertlens.read.bank import way_of
 from bertlens.read.readout import Readout
-from bertlens.read.recipe import ARRIVALS, Recipe
+from bertlens.read.recipe import Recipe
 from bertlens.run.progress import Progress, silent
 
 CANDIDATES = 6
@@ -74,8 +73,8 @@ def _on_many_texts(asked: Asked, clues: Sequence[Clue], progress: Progress) -> l
     )
     found = _looked(search, list(ways), asked.latest)
     moving = [clue for clue in found[:CANDIDATES] if padded(clue.way) and moves(clue.way.condition, clue.readout)]
-    batches = [way for clue in moving[:2] for way in _batches(to_longest(clue.way), len(texts))]
-    return _unlike([*found, *_looked(search, batches, asked.latest)])
+    filled = [way for clue in moving[:2] for way in batches(to_longest(clue.way), len(texts))]
+    return _unlike([*found, *_looked(search, filled, asked.latest)])
 
 
 def _unlike(clues: Sequence[Clue]) -> list[Clue]:
@@ -94,13 +93,6 @@ def _looked(search: Search, ways: Sequence[Recipe], latest: float) -> list[Clue]
             break
         found += search.look(ways[at : at + AT_ONCE])
     return _unlike(found)
-
-
-def _batches(way: Recipe, count: int) -> Iterator[Recipe]:
-    """The same in batches of every size and order of arrival."""
-    for size in range(2, count):
-        for arrival in (one for one in ARRIVALS if one != "rows"):
-            yield replace(way, condition=way.condition.replace(batch=size), arrival=arrival)
 
 
 def nothing_fits(asked: Asked, clues: Sequence[Clue]) -> Identification:

@@ -13,7 +13,7 @@ from itertools import islice
 
 import numpy as np
 
-from bertlens.judge.identify.changes import LENGTHS, Room, changes, moves, padded, to_longest, truncations
+from bertlens.judge.identify.changes import LENGTHS, Room, batches, changes, moves, padded, to_longest, truncations
 from bertlens.judge.identify.fit import Fit, fit
 from bertlens.judge.identify.given import Given
 from bertlens.judge.identify.half import in_half
@@ -90,7 +90,13 @@ class Search:
         self.clues: list[Clue] = []
         self._seen: set[tuple[bytes, ...]] = set()
         self._scanned: set[Recipe] = set()
+        self._batches: set[Recipe] = set()
         self.grain = given.grain
+
+    @property
+    def missing(self) -> int:
+        """How many texts have no row."""
+        return max(0, len(self.bank.texts) - int(self.given.usable.sum()))
 
     def run(self, start: Recipe, depths: Sequence[int]) -> Iterator[Clue]:
         """Every clue that explains a row, as it is found; ends when time or recipes have run out.
@@ -115,8 +121,8 @@ class Search:
     def _next(self, frontier: Sequence[Recipe]) -> Iterator[Recipe]:
         if not frontier:  # the start cannot be run
             return
-        # one text that is not cut is enough, unless all of them are needed at once, or several
-        whole = self.probes if self.given.among_texts or self.space.logits else self.probes[:1]
+        # one text that is not cut is enough, unless all of them are needed at once, or several; any may have no row
+        whole = self.probes if self.given.among_texts or self.space.logits else self.probes[: 1 + self.missing]
         length = self.bank.longest(frontier[0], whole)
         for way in frontier:
             yield from changes(way, self.room)
@@ -225,6 +231,7 @@ class Search:
         if self.given.among_texts:  # no row explains anything by itself, the cut ones included
             for clue in self._leaders(2):
                 yield from self._cut(clue)
+            yield from self._batched()
         moving = [clue for clue in self._leaders(4 * BEAM) if padded(clue.way) and moves(clue.way.condition, clue.readout)]
         for clue in [clue for clue in moving[:3] if clue is moving[0] or clue.score < np.log(LIKELY)]:
             if to_longest(clue.way) in self._scanned:
@@ -233,6 +240,14 @@ class Search:
             self._scanned.add(to_longest(clue.way))
             if time.monotonic() > self.deadline:
                 return
+
+    def _batched(self) -> Iterator[Clue]:
+        """The nearest recipe to which neighbours matter, in batches of every size and order of arrival."""
+        near = (clue for clue in self._leaders(BEAM) if padded(clue.way) and moves(clue.way.condition, clue.readout))
+        way = next((to_longest(clue.way) for clue in near), None)
+        if way is not None and way not in self._batches:
+            self._batches.add(way)
+            yield from (found for found in self.look(list(batches(way, len(self.bank.texts)))) if found.explained)
 
     def _cut(self, clue: Clue) -> Iterator[Clue]:
         """Every limit between the common ones around that of a recipe."""

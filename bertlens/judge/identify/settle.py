@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bertlens.judge.identify.changes import LENGTHS, moves, padded_to
+from bertlens.judge.identify.changes import LENGTHS, batches, moves, padded_to
 from bertlens.judge.identify.fit import ROUGH, fit, held
 from bertlens.judge.identify.given import Given
 from bertlens.judge.identify.match import assigned, similarity
@@ -24,9 +24,6 @@ EVERY = 48
 
 FEW = 12
 """Up to so many rows all are compared under every hypothesis; of more, three decide whether it is worth it."""
-
-SIZES = (1, 2, 4, 8, 16, 32, 64, 100, 128, 256, 500, 512, 1000, 1024)
-"""Batch sizes that are tried where there are many texts."""
 
 
 @dataclass(frozen=True)
@@ -141,15 +138,11 @@ class Settle:
         return list(unlike.values())
 
     def _structures(self, base: Recipe, width: int) -> Iterator[Recipe]:
-        count = len(self.bank.texts)
         yield base
         yield replace(base, condition=base.condition.replace(padding=width))
-        sizes = range(1, count) if count <= EVERY else [size for size in SIZES if size < count]
-        common = [size for size in sizes if size in SIZES]
-        for size in (*common, *(size for size in sizes if size not in SIZES)):
-            for arrival in ARRIVALS:
-                if arrival != "rows" or (self._moved and self._rows_of_all()):
-                    yield replace(base, condition=base.condition.replace(batch="alone" if size == 1 else size), arrival=arrival)
+        yield replace(base, condition=base.condition.replace(batch="alone"))
+        arrivals = [one for one in ARRIVALS if one != "rows" or (self._moved and self._rows_of_all())]
+        yield from batches(base, len(self.bank.texts), arrivals)
 
     def _consistent(self, way: Recipe) -> bool:
         """Whether the rows that were explained have the length that they were explained at."""

@@ -135,7 +135,17 @@ def collinear(readout: Readout) -> list[Readout]:
 
 def begin_alike(direction: Readout, depth: int) -> list[Readout]:
     """More layers joined begin with the same components; divided by their length and cut, they have another length."""
-    if direction.combine != "concat" or not direction.layers.startswith("last"):
+    if direction.combine == "concat" and direction.layers.startswith("last"):
+        return _joined(direction, "concat", range(int(direction.layers.removeprefix("last")) + 1, depth + 2), depth)
+    if direction.combine or direction.pooling == "pooler":
         return []
-    more = range(int(direction.layers.removeprefix("last")) + 1, depth + 1)
-    return [replace(direction, layers=layers) for layers in (*(f"last{count}" for count in more), "all")]
+    layer = depth if direction.layers == "-1" else int(direction.layers)
+    down = range(2, depth + 2) if layer == depth else range(0)
+    up = range(depth + 1 - layer, depth + 2 - layer) if layer < depth else range(0)
+    return [*_joined(direction, "concat", down, depth), *_joined(direction, "concat_reversed", up, depth)]
+
+
+def _joined(direction: Readout, combine: str, counts: range, depth: int) -> list[Readout]:
+    """The same pooling of so many of the last layers, joined."""
+    names = ("all" if count == depth + 1 else f"last{count}" for count in counts)
+    return [replace(direction, layers=name, combine=combine) for name in names]
