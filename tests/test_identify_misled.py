@@ -183,3 +183,26 @@ def test_of_clues_that_are_equally_near_the_one_tried_first_leads() -> None:
     ways = zip([usual, *others], scores, strict=True)
     search.clues = [Clue(way, Readout("cls"), score, (0,), (0,)) for way, score in ways]
     assert [clue.way for clue in search._leaders(3)] == [others[1], usual, others[0]]
+
+
+def test_a_mean_removed_from_vectors_that_depend_on_their_batches(bert: Checkpoint, by_hand: ByHand) -> None:
+    """No row explains anything by itself, so every text has to stand in its own batch at once."""
+    truth = replace(recipe("batch=3", "mean_all|l2"), post=Post(centred="texts", scale=10.0))
+    answer = bertlens.identify(bert, TEXTS, of(by_hand, truth))
+    assert answer.verdict == "found" and same(bert, answer, truth), answer.sentence
+    assert answer.best is not None and answer.best.recipe.condition.batch == 3
+
+
+def test_a_limit_that_the_shortest_text_does_not_reach_and_that_text_has_no_row(bert: Checkpoint, by_hand: ByHand) -> None:
+    texts = ("hi", *(f"{text} and then {text}" for text in TEXTS[:4]), "oh well")
+    truth = recipe("max_length=9", "first_position")
+    answer = bertlens.identify(bert, texts, of(by_hand, truth, texts)[[1, 2, 3, 4]])
+    assert answer.verdict != "none" and same(bert, answer, truth, texts), answer.sentence
+    assert answer.best is not None and answer.best.recipe.condition.max_length == 9
+
+
+@pytest.mark.parametrize("readout", ["mean@last2:concat|l2", "cls@last2:concat_reversed|l2", "mean@-1|l2"])
+def test_first_components_of_joined_layers_have_the_length_of_all(bert: Checkpoint, by_hand: ByHand, readout: str) -> None:
+    truth = replace(recipe(readout=readout), post=Post(dims=20))
+    answer = bertlens.identify(bert, TEXTS, of(by_hand, truth))
+    assert answer.verdict == "found" and same(bert, answer, truth), answer.sentence
