@@ -108,7 +108,7 @@ class Search:
         few = WIDE if set(self.space.readouts) <= set(self.space.logits) else BEAM
         whole = depths[-1] == MOST_CHANGES
         beams = [(depth, NARROWED if depth == MOST_CHANGES else few) for depth in depths]
-        for depth, beam in (*beams, *((depth, WIDE) for depth in AGAIN if whole)):
+        for depth, beam in (*beams, *((depth, WIDE) for depth in AGAIN if whole and few < WIDE)):
             ways = self._next([clue.way for clue in self._leaders(beam)]) if depth else iter([start])
             yield from self._round(ways, depth)
             if depth:
