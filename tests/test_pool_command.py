@@ -202,3 +202,13 @@ def test_a_file_that_is_there_is_overwritten(texts: str, tmp_path: Path, capsys:
     (tmp_path / "v.npy").write_bytes(b"old")
     assert pool(capsys, texts, tmp_path / "v.npy", "--readout", "mean")[0] == 0
     assert np.load(tmp_path / "v.npy").shape == (3, 384)
+
+
+def test_without_a_readout_it_is_what_the_checkpoint_declares(
+    texts: str, family_folder: Folder, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for name, readout in (("minilm", "mean|l2"), (str(family_folder("bert")), "cls")):
+        code, said, _ = pool(capsys, texts, tmp_path / "one.npy", "--json", name=name)
+        assert code == 0 and strict(said)["readout"] == readout
+        assert pool(capsys, texts, tmp_path / "other.npy", "--readout", readout, name=name)[0] == 0
+        assert np.array_equal(np.load(tmp_path / "one.npy"), np.load(tmp_path / "other.npy"))

@@ -19,7 +19,9 @@ def add(command: argparse.ArgumentParser) -> None:
     arguments.checkpoint(command)
     arguments.texts(command, required=True)
     command.add_argument(
-        "--readout", action="append", required=True, help="pooling[@layers][|l2]; several times for several columns"
+        "--readout",
+        action="append",
+        help="pooling[@layers][|l2], several times for several columns; default: what the checkpoint declares, cls otherwise",
     )
     command.add_argument(
         "--out", required=True, metavar="FILE", help=".parquet, .npy, .npz, .csv, .jsonl or .safetensors; overwritten"
@@ -36,17 +38,19 @@ def do(options: argparse.Namespace) -> int:
     from bertlens.show import vectorfile
 
     condition = Condition.parse(options.condition)
-    readouts = list(dict.fromkeys(map(Readout.parse, options.readout)))
-    vectorfile.check(options.out, len(readouts))
+    readouts = list(dict.fromkeys(map(Readout.parse, options.readout or ())))
+    vectorfile.check(options.out, max(1, len(readouts)))
     texts = read_texts(options.texts, column=options.column, pair_column=options.pair_column)
 
     from bertlens import diagnose
+    from bertlens.diagnose.diagnosing import usual_readout
     from bertlens.run.packing import TOKENS_AT_ONCE
 
     told = answer.progress()
     checkpoint = arguments.loaded(options, told)
     tokens = TOKENS_AT_ONCE if options.batch_tokens is None else options.batch_tokens
-    found = diagnose.pool(checkpoint, texts, readouts, condition=condition, batch_tokens=tokens, progress=told)
+    chosen = readouts or [usual_readout(checkpoint)]
+    found = diagnose.pool(checkpoint, texts, chosen, condition=condition, batch_tokens=tokens, progress=told)
     vectorfile.write(options.out, found.vectors, texts, found.metadata)
     document = {**found.to_dict(), "out": options.out}
     print(json.dumps(document, allow_nan=False) if options.json else _in_words(found, options.out))
