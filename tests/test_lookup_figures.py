@@ -11,6 +11,7 @@ from bertlens.judge.edits import Logits
 from bertlens.judge.lookup import LookupCost
 from bertlens.show import edits as of_edits
 from bertlens.show import lookup as of_lookup
+from bertlens.show import shares
 from tests.conftest import Loaded
 
 TEXTS = ("Rain <b>fell</b> $5$", "Another text", "A third one")
@@ -68,3 +69,17 @@ def test_the_nearest_entries(loaded: Loaded) -> None:
     bars = of_edits.nearest(found).data
     assert len(bars) == 2, "nothing is near to zero"
     assert bars[0].customdata[0][0] == "hello" and list(bars[0].x) == [entry.dot for entry in found.entries["one"]]
+
+
+def test_maps_of_a_long_text_stay_readable(loaded: Loaded) -> None:
+    """Cells are not covered by the lines between them, names do not lie on each other, and an even share is not black."""
+    checkpoint, texts = loaded("bert"), ("word " * 60,)
+    for text, gap, most in ((TEXTS[:1], 1, 24), (texts, 0, 16)):
+        figure = of_lookup.cosines(bertlens.lookup(checkpoint, text))
+        assert figure.data[0].xgap == gap and len(figure.layout.xaxis.tickvals) <= most
+    found = bertlens.cls_attention(checkpoint, texts)
+    for figure, values in ((shares.by_layer(found), found.mean), (shares.by_head(found, 1), found.values[0])):
+        cells = figure.data[0]
+        assert np.array_equal(cells.z, values) and cells.zmax == values.max()
+        assert cells.colorscale[4][0] == pytest.approx((4 / 16) ** 2), "colours follow the root of a weight"
+        assert len(figure.layout.xaxis.tickvals) <= 16

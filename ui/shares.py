@@ -51,6 +51,7 @@ def reach(given: Page, text: int) -> None:
     left, right = st.columns([3, 2], gap="medium")
     with left:
         st.markdown("**Attention from [CLS], mean of the heads**")
+        st.caption("Colours follow the square root of the weight.")
         words = "What [CLS] attends to in every layer, averaged over the heads."
         blocks.figure(shares.by_layer(found), "bertlens-cls-layers", head_tables.attention(found), words=words)
     with right:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Costs(Shown):
-    """Seconds of one forward pass and of every readout of its states; medians of repeats, on this machine.
+    """Seconds of one forward pass and of every readout of its states; the quickest of the repeats, on this machine.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class Costs(Shown):
         dearest = max(self.seconds, key=lambda readout: self.seconds[readout])
         return (
             f"The dearest readout is {dearest}: {1000 * self.seconds[dearest]:.2g} ms, {self.ratio(dearest):.2%} of the "
-            f"forward pass of {self.texts} × {self.tokens} tokens ({1000 * self.forward:.3g} ms, medians of {self.repeats})."
+            f"forward pass of {self.texts} × {self.tokens} tokens ({1000 * self.forward:.3g} ms, best of {self.repeats})."
         )
 
     def to_dict(self) -> dict[str, Any]:

@@ -23,9 +23,10 @@ Result = TypeVar("Result")
 def timed(
     inputs: Inputs, readouts: Sequence[Readout], repeats: int = 5, progress: Progress = silent
 ) -> tuple[float, dict[Readout, float]]:
-    """Seconds of the first forward pass with all hidden states, and of each readout's own computation on them: medians.
+    """Seconds of the first forward pass with all hidden states, and of each readout's own computation on them.
 
-    Each is done once before the clock runs, so that no first allocation is counted.
+    Of the quickest round, since other work can only make a round slower. Each is done once before the clock runs, so that no
+    first allocation is counted.
     """
     checkpoint = inputs.checkpoint
     layers = {readout: layers_of(checkpoint, readout) for readout in readouts}
@@ -36,16 +37,16 @@ def timed(
             return next(passes)
 
     progress(0, len(layers) + 1, "timing the forward pass")
-    outputs, whole = _median(passed, repeats, checkpoint.device)
+    outputs, whole = _quickest(passed, repeats, checkpoint.device)
     found = {}
     with running(inputs.condition.dtype, None):
         for done, (readout, chosen) in enumerate(layers.items(), start=1):
             progress(done, len(layers) + 1, f"timing {readout}")
-            _, found[readout] = _median(lambda: vectors_of(outputs, readout, chosen), repeats, checkpoint.device)  # noqa: B023
+            _, found[readout] = _quickest(lambda: vectors_of(outputs, readout, chosen), repeats, checkpoint.device)  # noqa: B023
     return whole, found
 
 
-def _median(work: Callable[[], Result], repeats: int, device: str) -> tuple[Result, float]:
+def _quickest(work: Callable[[], Result], repeats: int, device: str) -> tuple[Result, float]:
     result, seconds = work(), []
     _finished(device)
     for _ in range(repeats):
@@ -53,7 +54,7 @@ def _median(work: Callable[[], Result], repeats: int, device: str) -> tuple[Resu
         result = work()
         _finished(device)
         seconds.append(time.perf_counter() - start)
-    return result, median(seconds)
+    return result, min(seconds)
 
 
 def _finished(device: str) -> None:

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 
 from bertlens.judge.attention import VIEWS, Attention
-from bertlens.show.figures import BARE, SCALE, laid_out, literal
+from bertlens.show.figures import BARE, ROOT, SCALE, laid_out, literal
 from bertlens.show.layers import BLUE, GREEN, ORANGE, banded
 
 TITLES = {
@@ -26,9 +25,6 @@ TITLES = {
     "distance": "mean distance, tokens",
 }
 """What stands at a scale for a measure of `bertlens.read.attention.MEASURES`."""
-
-ROOT = [[stop**2, colour] for stop, colour in zip(np.linspace(0, 1, 17), sample_colorscale(SCALE, 17), strict=True)]
-"""Colours by the square root of a weight: among 512 tokens an even share is 0.002, and must not look like 0."""
 
 RESTS = {"to_cls": (BLUE, "circle", "solid"), "to_sep": (ORANGE, "square", "dash"), "to_padding": (GREEN, "diamond", "dot")}
 FRAME = {"color": "#D55E00", "width": 3}

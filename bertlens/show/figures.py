@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.colors import sample_colorscale
 
 from bertlens.judge.sweep import Sweep
 
@@ -19,6 +20,9 @@ SYMBOLS = {
 }
 DASHES = {"float32": "solid", "float64": "dot"}
 SCALE = "Cividis"
+ROOT = [[stop**2, colour] for stop, colour in zip(np.linspace(0, 1, 17), sample_colorscale(SCALE, 17), strict=True)]
+"""Colours by the square root of a weight: among 512 tokens an even share is 0.002, and must not look like 0."""
+
 BARE = {"showgrid": False, "zeroline": False}
 """An axis of a map, whose cells need no lines between them."""
 
@@ -36,6 +40,11 @@ COMMON: Mapping[str, object] = {
 def literal(text: str) -> str:
     """Text for an axis or a hover label, never read as markup."""
     return html.escape(text, quote=False).replace("$", "&#36;")
+
+
+def gaps(columns: int, most: int = 128) -> dict[str, int]:
+    """A line between the cells of a map as long as cells are wider than it; `most` columns are."""
+    return {"xgap": 1, "ygap": 1} if columns <= most else {"xgap": 0, "ygap": 1}
 
 
 def padding_sweep(sweep: Sweep) -> go.Figure:

@@ -176,8 +176,8 @@ def matrix(
 
 
 def ticks(names: Sequence[str], most: int) -> dict[str, object]:
-    """Names at their places, every n-th of them where there are too many to read."""
-    step = max(1, -(-len(names) // most))
+    """Names at their places; where there are too many to read, every n-th of them, with room between."""
+    step = 1 if len(names) <= most else -(-3 * len(names) // (2 * most))
     angle = -45 if max(map(len, names), default=0) > 3 else 0
     return {"tickvals": list(range(len(names)))[::step], "ticktext": list(names)[::step], "tickangle": angle}
 

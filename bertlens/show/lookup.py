@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from bertlens.judge.lookup import Lookup, LookupCost
 from bertlens.judge.positions import WAYS, Padded
 from bertlens.show.course import COLOURS, DASHES, SYMBOLS
-from bertlens.show.figures import BARE, SCALE, laid_out, literal
+from bertlens.show.figures import BARE, SCALE, gaps, laid_out, literal
 from bertlens.show.layers import GREY, ticks
 from bertlens.show.token_layers import TOKENS_NAMED
 from bertlens.show.values import SCALE as SIGNED
@@ -52,8 +52,7 @@ def cosines(found: Lookup) -> go.Figure:
             colorscale=SIGNED,
             zmin=-1,
             zmax=1,
-            xgap=1,
-            ygap=1,
+            **gaps(len(tokens), TOKENS_NAMED),
             colorbar={"title": {"text": "cosine"}, "thickness": 12, "tickvals": [-1, 0, 1]},
         )
     )
@@ -106,8 +105,7 @@ def positions(found: Padded) -> go.Figure:
             customdata=[[name] * width for name in names],
             hovertemplate="%{customdata}, place %{x}: position %{text}<extra></extra>",
             colorscale=SCALE,
-            xgap=1,
-            ygap=1,
+            **gaps(width),
             colorbar={"title": {"text": "position id"}, "thickness": 12},
         )
     )

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from bertlens.judge.parting import Parting, Side
-from bertlens.show.figures import SCALE, colour_ticks, floor_of, laid_out, literal
+from bertlens.show.figures import SCALE, colour_ticks, floor_of, gaps, laid_out, literal
 
 NAMES = ("reference", "candidate")
 HATCHES = ("/", "\\")
@@ -42,7 +42,7 @@ def parting(result: Parting) -> go.Figure:
             zmin=np.log10(floor),
             zmax=max(np.nanmax(shown, initial=np.log10(floor)), np.log10(floor) + 1),
             colorbar={"title": "max abs", **colour_ticks(floor, sizes)},
-            **_gaps(count),
+            **gaps(count),
         )
     )
     ticks: dict[float, str] = {at: words[at] for at in range(0, count, _step(count))}
@@ -152,7 +152,7 @@ def _row(
         hovertemplate="%{text}: %{z:.4g}<extra></extra>",
         hoverongaps=False,
         coloraxis="coloraxis",
-        **_gaps(len(places)),
+        **gaps(len(places)),
     )
     return [heatmap, *blocks], ticks
 
@@ -200,11 +200,6 @@ def _states(layers: Sequence[str]) -> dict[str, Any]:
 
 def _bare(end: float) -> dict[str, Any]:
     return {"range": [-0.5, end], "showgrid": False, "zeroline": False}
-
-
-def _gaps(columns: int) -> dict[str, int]:
-    """A line between cells as long as cells are wider than it."""
-    return {"xgap": 1, "ygap": 1} if columns <= 128 else {"xgap": 0, "ygap": 1}
 
 
 def _step(columns: int) -> int:

@@ -7,10 +7,10 @@ import plotly.graph_objects as go
 
 from bertlens.judge.cls_attention import ClsAttention
 from bertlens.judge.token_shares import TokenShares
-from bertlens.show.figures import BARE, SCALE, laid_out, literal
+from bertlens.show.figures import BARE, ROOT, SCALE, laid_out, literal
 from bertlens.show.layers import BLUE, GREY, ORANGE, ticks
 
-NAMED = 48
+NAMED = 24
 """Tokens of which the names fit on an axis."""
 
 
@@ -86,9 +86,9 @@ def _map(found: ClsAttention, values: np.ndarray, rows: list[str]) -> go.Figure:
             y=rows,
             text=[tokens] * len(rows),
             hovertemplate="%{y}, token %{x} “%{text}”: %{z:.3f}<extra></extra>",
-            colorscale=SCALE,
+            colorscale=ROOT,
             zmin=0,
-            zmax=float(found.values.max()),
+            zmax=float(values.max()),
             colorbar={"title": {"text": "attention", "side": "right"}, "thickness": 12},
         )
     )

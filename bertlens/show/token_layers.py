@@ -14,7 +14,7 @@ from bertlens.show.layers import TITLES, over_states, ticks
 from bertlens.show.values import SCALE as SIGNED
 from bertlens.show.values import bound_of
 
-TOKENS_NAMED = 48
+TOKENS_NAMED = 24
 """Tokens of which the names fit on the axis; of more every n-th is named, and all by the pointer."""
 
 
