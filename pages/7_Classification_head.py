@@ -6,6 +6,9 @@ import streamlit as st
 from ui import blocks, head, questions, shares
 from ui.frame import Page, section, show
 
+LONGEST = 300
+"""Characters of a text that a command has in it; a longer one is read from a file."""
+
 
 def python(given: Page, found, text: int, **shown) -> None:
     from bertlens.show.head_script import head_script
@@ -14,7 +17,8 @@ def python(given: Page, found, text: int, **shown) -> None:
     facts = {"architecture": checkpoint.architecture, "max_length": checkpoint.max_length}
     code = head_script(given.name, given.texts, found, **shown, **facts)
     name, texts, kind = (json.dumps(one, ensure_ascii=False) for one in (given.name, [given.texts[text]], found.kind))
-    call = f"bertlens.head(bertlens.load({name}), {texts}, kind={kind})"
+    given_texts = texts if len(texts) <= LONGEST else f'bertlens.read_texts("texts.txt"), {text}'
+    call = f"bertlens.head(bertlens.load({name}), {given_texts}, kind={kind})"
     blocks.same_in_python(code, shlex.join(["python", "-c", f"import bertlens; print({call}.sentence)"]), "bertlens_head")
 
 
