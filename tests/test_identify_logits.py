@@ -219,3 +219,19 @@ def test_vectors_of_another_size_run_no_head(bert: Checkpoint, folder: Path) -> 
     answer = bertlens.identify(bert, TEXTS, state[:, 0].numpy())
     assert answer.verdict == "found" and not answer.notes
     assert not any(isinstance(other.recipe.readout, Logits) for other in answer.alternatives)
+
+
+@pytest.mark.parametrize("sigmoid", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+def test_few_logits_of_a_whole_batch_in_bfloat16(family_folder: Folder, loaded: Loaded, sigmoid: bool, seed: int) -> None:
+    """Padding moves them as far as half precision does, and storing hides a part of both."""
+    options = {**HEAD, "num_labels": 4, "seed": seed}
+    folder, checkpoint = family_folder("distilbert", **options), loaded("distilbert", **options)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.bfloat16).eval()
+    with torch.no_grad():
+        values = model(**tokenizer(list(TEXTS), return_tensors="pt", padding=True)).logits
+    given = (values.sigmoid() if sigmoid else values).float().numpy()
+    answer = bertlens.identify(checkpoint, TEXTS, given)
+    assert answer.best is not None and answer.best.recipe.condition.dtype == "bfloat16", answer.sentence
+    assert answer.best.explained and str(answer.best.recipe.readout) == ("logits|sigmoid" if sigmoid else "logits")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pytest
 
 import bertlens
+from benchmarks.identify import MINILM, Settings, drawn_by
 from benchmarks.recipes import ByHand
+from bertlens.judge.identify import chance
+from bertlens.judge.identify.changes import to_longest, undone
 from bertlens.judge.identify.given import given
 from bertlens.judge.identify.match import assigned, similarity
 from bertlens.judge.identify.search import Clue, Search
@@ -206,3 +210,45 @@ def test_first_components_of_joined_layers_have_the_length_of_all(bert: Checkpoi
     truth = replace(recipe(readout=readout), post=Post(dims=20))
     answer = bertlens.identify(bert, TEXTS, of(by_hand, truth))
     assert answer.verdict == "found" and same(bert, answer, truth), answer.sentence
+
+
+@pytest.mark.parametrize("pooling", ["mean_sqrt_len_tokens", "mean"])
+def test_lengths_count_where_a_mean_is_removed_before_they_are_divided_away(
+    bert: Checkpoint, by_hand: ByHand, pooling: str
+) -> None:
+    truth = replace(recipe(readout=pooling), post=Post(centred="texts", dims=20, again=True, scale=10.0))
+    answer = bertlens.identify(bert, TEXTS, of(by_hand, truth))
+    assert answer.verdict == "found" and same(bert, answer, truth), answer.sentence
+    assert answer.best is not None and answer.best.recipe.readout.pooling == pooling
+
+
+def test_what_came_near_beside_another_change_is_tried_without_it() -> None:
+    """The padded length was found with a prefix; without the prefix it is the longest text."""
+    near = recipe("padding=42,side=left,mask=inverted", "max", prefix="passage: ")
+    assert {replace(near, prefix=""), to_longest(near)} <= set(undone(near))
+    lowered = replace(recipe("side=left,positions=from-mask,rows=index"), lower=True)
+    taken_back = [(one.lower, one.condition.positions, one.condition.rows) for one in undone(lowered)]
+    assert taken_back == [(False, "from-mask", "index"), (True, "default", "index"), (True, "from-mask", "slice")]
+    assert list(undone(recipe())) == []
+
+
+@pytest.mark.parametrize("limit", [7, 9])
+def test_dropout_behind_a_limit(bert: Checkpoint, by_hand: ByHand, limit: int) -> None:
+    texts = tuple(f"{text} and then again {text}" for text in TEXTS)
+    answer = bertlens.identify(bert, texts, of(by_hand, recipe(f"max_length={limit},dropout=on"), texts, seed=987_654))
+    assert answer.best is not None and answer.verdict == "ambiguous", answer.sentence
+    best = answer.best.recipe
+    assert (best.condition.dropout, best.condition.max_length, best.readout.pooling) == ("on", limit, "mean")
+
+
+def test_rows_that_lie_nearer_to_some_recipe_than_any_run_does_had_no_dropout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mean vectors of moved weights: those of weightedmean scatter so far with dropout that they pass for one of its runs."""
+    known, drawn = drawn_by(Settings(str(tmp_path), 47, (), MINILM, 60.0), "control", 1)
+    checkpoint = known.loaded(drawn.family, drawn.model_seed)
+    assert bertlens.identify(checkpoint, drawn.texts, drawn.vectors).verdict == "none"
+    monkeypatch.setattr(chance, "BETWEEN", 1e-9)
+    monkeypatch.setattr(chance, "BESIDE", 0.0)
+    passed = bertlens.identify(checkpoint, drawn.texts, drawn.vectors)
+    assert passed.best is not None and passed.best.recipe.condition.dropout == "on", "nothing else tells"

@@ -49,7 +49,10 @@ MOST_CLUES = 24
 ROUNDS, COMMON = (0, 1, 2, 3, 4), (0, 1)
 """Changes that are made together in each round of the search, and those that are looked at before logits are alone."""
 
-SEARCHING = 0.7
+SOON = 3
+"""Rounds after which dropout is looked for, before recipes of more changes are."""
+
+SEARCHING = 0.55
 """Share of the budget for the search; a mean that may be hidden, and what is said where nothing is found, come after it."""
 
 ORDINARY = way_of("batch=alone")
@@ -96,7 +99,11 @@ def identify(
         if found is not None and staged.given is not asked.given:
             continue
         search = _search(replace(staged, given=compared), _probes(compared, lengths), progress)
-        found = max(filter(None, (found, _best(staged, search, rounds, lengths, progress))), key=_count, default=None)
+        found = _better(found, _best(staged, search, rounds[:SOON], lengths, progress))
+        if found is None and compared is asked.given and (told := otherwise.soon(asked, search.clues, progress)):
+            return told
+        if rounds[SOON:] and not (found is not None and found.proven.explained.all()):
+            found = _better(found, _best(staged, search, rounds[SOON:], lengths, progress))
         clues = search.clues
         nearest = nearest if compared is not asked.given else clues
         if found is not None and (staged.given is not asked.given or found.proven.explained.all()):
@@ -204,8 +211,9 @@ def _best(asked: Asked, search: Search, rounds: Sequence[int], lengths: Sequence
     return found if found.holds else None
 
 
-def _count(found: Confirmed) -> int:
-    return found.count
+def _better(one: Confirmed | None, other: Confirmed | None) -> Confirmed | None:
+    """The one that explains more rows, the first of equals."""
+    return max(filter(None, (one, other)), key=lambda found: found.count, default=None)
 
 
 def _with_rows(asked: Asked, settled: Settled) -> int:

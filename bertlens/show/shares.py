@@ -68,16 +68,16 @@ def agreement(found: TokenShares) -> go.Figure:
 
 def by_layer(found: ClsAttention) -> go.Figure:
     """What [CLS] attends to in every layer, averaged over the heads."""
-    return _map(found, found.mean, [f"layer {layer + 1}" for layer in range(len(found.mean))])
+    return _map(found, found.mean, [f"layer {layer + 1}" for layer in range(len(found.mean))], float(found.mean.max()))
 
 
 def by_head(found: ClsAttention, layer: int) -> go.Figure:
-    """What [CLS] attends to in every head of one layer; `layer` counts from 1."""
+    """What [CLS] attends to in every head of one layer; `layer` counts from 1, and all layers share one range of colours."""
     values = found.values[layer - 1]
-    return _map(found, values, [f"head {head + 1}" for head in range(len(values))])
+    return _map(found, values, [f"head {head + 1}" for head in range(len(values))], float(found.values.max()))
 
 
-def _map(found: ClsAttention, values: np.ndarray, rows: list[str]) -> go.Figure:
+def _map(found: ClsAttention, values: np.ndarray, rows: list[str], largest: float) -> go.Figure:
     tokens = [literal(token) for token in found.tokens]
     figure = go.Figure(
         go.Heatmap(
@@ -88,7 +88,7 @@ def _map(found: ClsAttention, values: np.ndarray, rows: list[str]) -> go.Figure:
             hovertemplate="%{y}, token %{x} “%{text}”: %{z:.3f}<extra></extra>",
             colorscale=ROOT,
             zmin=0,
-            zmax=float(values.max()),
+            zmax=largest,
             colorbar={"title": {"text": "attention", "side": "right"}, "thickness": 12},
         )
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bertlens.errors import BertlensError
+from bertlens.judge.identify import scatter
 from bertlens.judge.identify.doubt import simplest
 from bertlens.judge.identify.given import Given
 from bertlens.judge.identify.search import Clue
@@ -35,14 +36,14 @@ MOST = 16
 FIRST = 3
 """Runs after which a recipe is given up whose runs the rows are far away from."""
 
-REACH = 2.5
-"""How many times as far as a run from the middle of the runs."""
-
 CELLS = 2048
 """Padded tokens of a pass; of longer ones fewer texts are run."""
 
-WAYS = 6
+WAYS = 9
 """Ways into the model that are run with dropout."""
+
+PLAIN = 3
+"""Nearest recipes without dropout whose distance is taken."""
 
 LEAST_DIMS = 8
 """Components below which anything lies among the runs of some readout."""
@@ -50,8 +51,12 @@ LEAST_DIMS = 8
 NEARER = 0.9
 """How much nearer a recipe of more changes must come: some run lies nearer by luck."""
 
-NEAR = 3.5
-"""Standard deviations among runs within which the distance of the rows must lie, each by itself and on average."""
+BETWEEN = 0.75
+"""How much nearer than the rows lie to the middle of their runs they may lie to that of another recipe: a run moves away from
+every middle, by as much as from its own."""
+
+BESIDE = 0.4
+"""The same for the vectors of a recipe without dropout, of which so many were tried that some come near by luck."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +81,14 @@ class Dropout:
     dims: int = 0
 
     @property
+    def distance(self) -> float:
+        """How far the rows lie from the middle of the runs, of unit vectors."""
+        return self.spread * self.ratio
+
+    @property
     def rank(self) -> tuple[bool, float]:
         """The lower the better: the very vectors first, then how far the rows lie from the middle."""
-        return self.seed is None, self.spread * self.ratio
+        return self.seed is None, self.distance
 
 
 def dropped_out(
@@ -107,28 +117,47 @@ def dropped_out(
     if given.dims < LEAST_DIMS and not space.logits:
         return None
     given_rows = given.values[[int(rows[text] or 0) for text in there]]
-    wanted = unit(space.lifted(given_rows) if space.logits else given_rows)
+    wanted, asked = unit(space.lifted(given_rows) if space.logits else given_rows), tuple(texts[text] for text in there)
     best: Dropout | None = None
+    nearest = float("inf")
     # dropout blurs which readout is nearest, and reading a run in more ways costs nothing
     usual = (Readout(pooling) for pooling in ("mean", "cls", "max", "weightedmean"))
     readouts: list[Readout] = list(space.logits) or list(dict.fromkeys([*usual, *(clue.readout for clue in clues)]))
     for way in _ways(checkpoint, texts, [] if space.logits else clues):
         if time.monotonic() > deadline:
             break
-        found = _one(checkpoint, tuple(texts[text] for text in there), way, readouts, wanted, space, progress, deadline)
+        bar = min(nearest / BETWEEN, best.distance if best is not None else float("inf"))
+        found, distance = _one(checkpoint, asked, way, readouts, wanted, space, progress, deadline, bar)
+        nearest = min(nearest, distance)
         if found is not None and given.unit and not space.logits:
             found = replace(found, recipe=replace(found.recipe, readout=replace(found.recipe.readout, l2=True)))
-        if found is not None and (best is None or found.ratio * found.spread < NEARER * best.ratio * best.spread):
+        if found is not None and (best is None or found.distance < NEARER * best.distance):
             best = found
         if best is not None and best.seed is not None:  # the very vectors
             break
-    if best is None:
+    if best is None or (best.seed is None and nearest < BETWEEN * best.distance):
+        return None
+    if best.seed is None and _from_plain(checkpoint, asked, clues, wanted, space) < BESIDE * best.distance:
         return None
     if not given.unit and not space.logits and time.monotonic() < deadline:
-        readout = _of_their_length(checkpoint, tuple(texts[text] for text in there), best.recipe, given_rows)
+        readout = _of_their_length(checkpoint, asked, best.recipe, given_rows)
         best = replace(best, recipe=replace(best.recipe, readout=readout))
     dims = given.dims if given.dims < best.dims else None
     return replace(best, recipe=replace(best.recipe, post=Post(dims=dims)))
+
+
+def _from_plain(checkpoint: Checkpoint, texts: Texts, clues: Sequence[Clue], wanted: np.ndarray, space: Space) -> float:
+    """Mean distance of rows, (rows, dims), from what the nearest recipe without dropout gives for any text: which is open."""
+    found = float("inf")
+    for clue in clues[:PLAIN]:
+        try:
+            vectors = read_out(checkpoint, texts, replace(clue.way, readout=clue.readout))
+        except BertlensError:  # padded to a length for which some text is too long
+            continue
+        vectors = vectors[:, : wanted.shape[1]].astype(np.float64)
+        directions = unit(space.lifted(vectors) if space.logits else vectors)
+        found = min(found, float(np.linalg.norm(wanted[:, None] - directions[None], axis=2).min(1).mean()))
+    return found
 
 
 def _of_their_length(checkpoint: Checkpoint, texts: Texts, recipe: Recipe, rows: np.ndarray) -> Readout:
@@ -165,11 +194,16 @@ def _one(
     space: Space,
     progress: Progress,
     deadline: float,
-) -> Dropout | None:
+    bar: float,
+) -> tuple[Dropout | None, float]:
+    """The nearest readout of a way among whose runs the rows do not stand out, and how far they lie from the nearest middle.
+
+    A way is given up whose first runs lie farther away than `bar`.
+    """
     condition, put = way.condition.replace(dropout="on", dtype="float32"), way.texts(texts)
     inputs = _prepared(checkpoint, put, condition)
     if inputs is None:
-        return None
+        return None, float("inf")
     wanted = wanted[: len(inputs.tokens)]
     lengths = [(sum(map(len, sides(text))), len(row.ids)) for text, row in zip(put, inputs.tokens, strict=False)]
     order = arrived(lengths, way.arrival)
@@ -179,22 +213,24 @@ def _one(
     sizes: dict[Readout, int] = {}
     for at, seed in enumerate(SEEDS):
         if time.monotonic() > deadline:
-            return None
+            return None, float("inf")
         progress(at, len(SEEDS), "runs with dropout on compared")
         for readout, vectors in read_all(inputs, list(runs), seed=seed).items():
             kept = vectors[:, : wanted.shape[1]].astype(np.float64)
             runs[readout].append(unit(space.lifted(kept) if space.logits else kept))
             sizes[readout] = vectors.shape[1]
         if at + 1 == FIRST:
-            runs = {readout: drawn for readout, drawn in runs.items() if _within_reach(np.stack(drawn), wanted)}
+            runs = {readout: drawn for readout, drawn in runs.items() if scatter.within_reach(np.stack(drawn), wanted, bar)}
             if not runs:
-                return None
+                return None, float("inf")
     best: Dropout | None = None
+    nearest = float("inf")
     for readout, drawn in runs.items():
+        nearest = min(nearest, scatter.distance(np.stack(drawn), wanted))
         found = _judged(replace(way, condition=condition, readout=readout), np.stack(drawn), wanted)
         if found is not None and (best is None or found.rank < best.rank):
             best = replace(found, dims=sizes[readout])
-    return best
+    return best, nearest
 
 
 def _prepared(checkpoint: Checkpoint, texts: Texts, condition: Condition) -> Inputs | None:
@@ -205,15 +241,6 @@ def _prepared(checkpoint: Checkpoint, texts: Texts, condition: Condition) -> Inp
         return inputs if len(texts) <= some else prepare(checkpoint, texts[:some], condition)
     except BertlensError:  # padded to a length for which some text is too long
         return None
-
-
-def _within_reach(runs: np.ndarray, wanted: np.ndarray) -> bool:
-    """Whether rows are anywhere near the first runs: (seeds, texts, dims) against (texts, dims)."""
-    if runs.shape[2] != wanted.shape[1] or not np.isfinite(runs).all():
-        return False
-    middle = runs.mean(0)
-    spread = float(np.sqrt(((runs - middle) ** 2).sum(2).sum(0) / (len(runs) - 1)).mean())
-    return float(np.linalg.norm(wanted - middle, axis=1).mean()) <= REACH * spread
 
 
 def _judged(recipe: Recipe, runs: np.ndarray, wanted: np.ndarray) -> Dropout | None:
@@ -233,37 +260,13 @@ def _judged(recipe: Recipe, runs: np.ndarray, wanted: np.ndarray) -> Dropout | N
     # a run lies nearer to a middle that it has part in than another one does
     expected = drawn.mean() + 0.5 * np.log((len(runs) + 1) / (len(runs) - 1))
     mean = float(np.log(ratios).mean())
-    like = abs(mean - expected) <= NEAR * drawn.mean(1).std() + 0.05
+    like = abs(mean - expected) <= scatter.NEAR * drawn.mean(1).std() + 0.05
     # a row may lie far nearer by chance: the logarithm of a length has its long tail there
-    off, wide = np.log(ratios) - expected, NEAR * drawn.std() + 0.05
+    off, wide = np.log(ratios) - expected, scatter.NEAR * drawn.std() + 0.05
     each = ((off <= wide) & (off >= -2 * wide)).all()
     # dropout moves each text its own way; what another text or fine-tuning does to one row it does to the others as well
-    common = np.array([_common(run - middle) for run in runs])
-    alone = _common(wanted - middle) <= common.mean() + NEAR * common.std()
-    if not (like and each and alone and _same_directions(runs - middle, wanted - middle)):
+    common = np.array([scatter.common(run - middle) for run in runs])
+    alone = scatter.common(wanted - middle) <= common.mean() + scatter.NEAR * common.std()
+    if not (like and each and alone and scatter.same_directions(runs - middle, wanted - middle)):
         return None
     return Dropout(recipe, float(np.exp(mean)), float(spread.mean()), None, cosine)
-
-
-def _same_directions(drawn: np.ndarray, moves: np.ndarray) -> bool:
-    """Whether rows move in the directions in which dropout moves these texts: (seeds, texts, dims) and (texts, dims).
-
-    The share of the moves that lies in the main directions of the others is compared with that of every run.
-    """
-    main = max(1, min(16, moves.shape[1] // 3, len(drawn) * len(moves) // 4))
-
-    def share(others: np.ndarray, one: np.ndarray) -> float:
-        directions = np.linalg.svd(others.reshape(-1, others.shape[-1]), full_matrices=False)[2][:main]
-        return float(((one @ directions.T) ** 2).sum() / (one**2).sum())
-
-    known = np.array([share(np.delete(drawn, at, 0), run) for at, run in enumerate(drawn)])
-    return share(drawn, moves) >= float(known.mean() - NEAR * known.std()) - 0.02
-
-
-def _common(moves: np.ndarray) -> float:
-    """Mean cosine of the moves of different texts, (texts, dims)."""
-    if len(moves) < 2:
-        return 0.0
-    units = unit(moves)
-    cosines = units @ units.T
-    return float(cosines[~np.eye(len(units), dtype=bool)].mean())

@@ -191,9 +191,23 @@ def changes(way: Recipe, room: Room) -> Iterator[Recipe]:
         yield put(attention="eager")
     if there:
         yield from (put(batch="whole", padding=far) for far in room.far if condition.padding != far)
+    yield from undone(way)
     if replace(condition, batch="whole") == DEFAULT and not way.prefix:
         # without [CLS] the first token of the prefix stands first: neither change alone comes near
         yield from (replace(put(specials="off"), prefix=prefix) for prefix in room.prefixes)
+
+
+def undone(way: Recipe) -> Iterator[Recipe]:
+    """The recipe without a change that no other change takes back: what came near may have been near beside another one."""
+    condition = way.condition
+    if way.prefix:
+        yield replace(way, prefix="")
+    if way.lower:
+        yield replace(way, lower=False)
+    for key in ("padding", "positions", "rows"):
+        default = getattr(DEFAULT, key)
+        if getattr(condition, key) != default:
+            yield replace(way, condition=condition.replace(**{key: default}))
 
 
 def truncations(way: Recipe, length: int, every: int) -> Iterator[Recipe]:

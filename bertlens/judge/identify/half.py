@@ -20,35 +20,47 @@ NARROW = ("float16", "bfloat16")
 
 
 def in_half(search: Search, clue: Clue) -> Clue | None:
-    """The clue's recipe in half precision, where that explains the probes that have a row or the shorter ones; else None."""
+    """The clue's recipe in half precision, where that explains the probes that have a row or the shorter ones; else None.
+
+    In half precision padding changes the order of sums by as much as the rounding of the weights does, so that a text which
+    was run alone in float32 is also run as part of the whole batch.
+    """
     if clue.way.condition.dtype != "float32":
         return None
-    at, widths = search.space.readouts.index(clue.readout), search.widths(clue.way)
-    plain = _rows(search, clue.way, widths)
-    for dtype in NARROW:
-        way = replace(clue.way, condition=clue.way.condition.replace(dtype=dtype))
-        rows = _rows(search, way, widths)
-        if plain is None or rows is None:
-            continue
-        half, full = search.match(rows), search.match(plain)
-        targets = full.rows[:, at]
-        wanted = search.space.wanted(search.given.values[targets], at)
-        sides = _sides(search, plain, rows, at, wanted)
-        apart = np.array([_sine(one, other) for one, other in zip(*sides, strict=True)])
-        if apart.max() < search.grain:
-            near = _hidden(search, clue, plain, rows, targets)
-        else:
-            nearest = np.minimum(half.any[:, at], full.any[:, at])
-            near = (nearest <= 1.7 * apart + search.grain) & (full.any[:, at] <= 2.2 * apart + search.given.grain)
-            near &= _agreement(sides[0][near], sides[1][near], wanted[near]) >= ALIKE
-        # a longer text may be cut, and any text may be the one that has no row
-        cut = near.any() and min(np.array(widths)[~near], default=0) > max(np.array(widths)[near])
-        if near.any() and (cut or near.sum() >= len(search.probes) - search.missing):
-            explained = {probe: width for probe, width, fits in zip(search.probes, widths, near, strict=True) if fits}
-            where = tuple(map(int, half.rows[:, at]))
-            score = float(half.scores[at])  # the clue may be of a search with other probes
-            return replace(clue, way=way, score=score, probes=search.probes, rows=where, explained=explained)
-    return None
+    condition = clue.way.condition
+    layouts = [clue.way]
+    if condition.batch == "alone":
+        layouts.append(replace(clue.way, condition=condition.replace(batch="whole")))
+    tried = (_tried(search, clue, way, dtype) for way in layouts for dtype in NARROW)
+    return min((found for found in tried if found is not None), key=lambda found: found.score, default=None)
+
+
+def _tried(search: Search, clue: Clue, single: Recipe, dtype: str) -> Clue | None:
+    """The clue as this way into the model in half precision, where that explains enough."""
+    at, widths = search.space.readouts.index(clue.readout), search.widths(single)
+    way = replace(single, condition=single.condition.replace(dtype=dtype))
+    plain, rows = _rows(search, single, widths), _rows(search, way, widths)
+    if plain is None or rows is None:
+        return None
+    half, full = search.match(rows), search.match(plain)
+    targets = full.rows[:, at]
+    wanted = search.space.wanted(search.given.values[targets], at)
+    sides = _sides(search, plain, rows, at, wanted)
+    apart = np.array([_sine(one, other) for one, other in zip(*sides, strict=True)])
+    if apart.max() < search.grain:
+        near = _hidden(search, clue, plain, rows, targets)
+    else:
+        nearest = np.minimum(half.any[:, at], full.any[:, at])
+        near = (nearest <= 1.7 * apart + search.grain) & (full.any[:, at] <= 2.2 * apart + search.given.grain)
+        near &= _agreement(sides[0][near], sides[1][near], wanted[near]) >= ALIKE
+    # a longer text may be cut, and any text may be the one that has no row
+    cut = near.any() and min(np.array(widths)[~near], default=0) > max(np.array(widths)[near])
+    if not near.any() or not (cut or near.sum() >= len(search.probes) - search.missing):
+        return None
+    explained = {probe: width for probe, width, fits in zip(search.probes, widths, near, strict=True) if fits}
+    where = tuple(map(int, half.rows[:, at]))
+    score = float(half.scores[at])  # the clue may be of a search with other probes
+    return replace(clue, way=way, score=score, probes=search.probes, rows=where, explained=explained)
 
 
 def _rows(search: Search, way: Recipe, widths: Sequence[int]) -> list[Row] | None:

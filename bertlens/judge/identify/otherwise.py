@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from bertlens.judge.findings import most_serious_first, named
@@ -22,10 +24,14 @@ from bertlens.read.bank import Asked as Row
 from bertlens.read.bank import way_of
 from bertlens.read.readout import Readout
 from bertlens.read.recipe import Recipe
+from bertlens.run.condition import Condition
 from bertlens.run.progress import Progress, silent
 
 CANDIDATES = 6
 """Nearest recipes that are run with dropout on."""
+
+SUSPECTS = 3
+"""Of these, whose runs tell before the search is over whether dropout was on."""
 
 SIMPLE = 64
 """Recipes that the search tried first."""
@@ -44,29 +50,58 @@ SIZES = {
 """Sizes of well-known vectors."""
 
 
-def by_chance(asked: Asked, clues: Sequence[Clue], progress: Progress = silent) -> Identification | None:
-    """Vectors of a model whose dropout was on; None where they are not."""
-    leaders = sorted(clues, key=lambda clue: clue.score)
-    near = _on_many_texts(asked, clues, progress)[:CANDIDATES]
+def by_chance(
+    asked: Asked, clues: Sequence[Clue], progress: Progress = silent, *, together: Sequence[int] = (0, 1, 2)
+) -> Identification | None:
+    """Vectors of a model whose dropout was on; None where they are not.
+
+    Parameters
+    ----------
+    together : how many changes are made together on all texts.
+    """
+    near = _on_many_texts(asked, clues, together, progress)[: 2 * CANDIDATES]
+    found = next(_dropouts(asked, clues, near, progress), None)
+    return _by_chance(asked, *found, candidates(asked, sorted(clues, key=_score), [])) if found else None
+
+
+def soon(asked: Asked, clues: Sequence[Clue], progress: Progress = silent) -> Identification | None:
+    """The same before the search is over, where the nearest recipes already look like it: more changes would be in vain."""
+    near = _unlike(clues)[:SUSPECTS]
+    suspected = time.monotonic() < asked.deadline and next(_dropouts(asked, clues, near, progress), None) is not None
+    return by_chance(asked, clues, progress, together=(0, 1)) if suspected else None
+
+
+def _dropouts(
+    asked: Asked, clues: Sequence[Clue], near: Sequence[Clue], progress: Progress
+) -> Iterator[tuple[Dropout, tuple[int | None, ...]]]:
+    """Dropout that may have been on, with the row of each text: in their order, or as they come nearest."""
+    if not clues:
+        return
     orders = [tuple(range(len(asked.texts)))] if asked.same_count else []
-    for rows in dict.fromkeys([*orders, _nearest_rows(asked, leaders[0])]):
+    for rows in dict.fromkeys([*orders, _nearest_rows(asked, min(clues, key=_score))]):
         dropout = dropped_out(
             asked.checkpoint, asked.texts, asked.given, near, rows, asked.space, progress, deadline=asked.latest
         )
         if dropout is not None:
-            return _by_chance(asked, dropout, rows, candidates(asked, leaders, []))
-    return None
+            yield dropout, rows
 
 
-def _on_many_texts(asked: Asked, clues: Sequence[Clue], progress: Progress) -> list[Clue]:
+def _score(clue: Clue) -> float:
+    return clue.score
+
+
+def _on_many_texts(asked: Asked, clues: Sequence[Clue], together: Sequence[int], progress: Progress) -> list[Clue]:
     """Recipes by how near they come on more texts than the search tried, the nearest first.
 
-    Dropout blurs what is nearest on two texts: some recipe of many changes is. So the recipes of fewest changes are held
-    against all of them, and the nearest of the others.
+    Dropout blurs what is nearest on two texts: some recipe of many changes is. So the recipes of few changes are held against
+    all of them, and take turns with the nearest that the search found.
     """
-    texts = range(min(len(asked.texts), MOST))
-    search = Search(asked.bank, asked.space, asked.given, texts, asked.room, deadline=asked.latest, progress=progress)
-    chosen = [*clues[:SIMPLE], *sorted(clues, key=lambda clue: clue.score)[:CANDIDATES]]
+    lengths = asked.bank.lengths(Recipe(Condition()))[:, 1]
+    # the longest first: limits are looked for below its length
+    texts = sorted(range(min(len(asked.texts), MOST)), key=lambda text: -int(lengths[text]))
+    plain = _of_few_changes(_blurred(asked, texts, progress), together)
+    search = _blurred(asked, texts, progress)
+    chosen = [*clues[:SIMPLE], *sorted(clues, key=_score)[:CANDIDATES]]
     # a padded length that dropout blurred may be that of the longest text
     ways = dict.fromkeys(
         way for clue in chosen for way in ((to_longest(clue.way), clue.way) if padded(clue.way) else (clue.way,))
@@ -74,13 +109,29 @@ def _on_many_texts(asked: Asked, clues: Sequence[Clue], progress: Progress) -> l
     found = _looked(search, list(ways), asked.latest)
     moving = [clue for clue in found[:CANDIDATES] if padded(clue.way) and moves(clue.way.condition, clue.readout)]
     filled = [way for clue in moving[:2] for way in batches(to_longest(clue.way), len(texts))]
-    return _unlike([*found, *_looked(search, filled, asked.latest)])
+    near = _unlike([*found, *_looked(search, filled, asked.latest)])
+    return [clue for pair in zip_longest(plain, near) for clue in pair if clue is not None]
+
+
+def _blurred(asked: Asked, texts: Sequence[int], progress: Progress) -> Search:
+    """A search on many texts that leaves half of the time to the runs with dropout."""
+    now = time.monotonic()
+    halfway = max(now, (now + asked.latest) / 2)
+    return Search(asked.bank, asked.space, asked.given, texts, asked.room, deadline=halfway, progress=progress)
+
+
+def _of_few_changes(search: Search, together: Sequence[int]) -> list[Clue]:
+    """The nearest recipes of few changes, and those with another limit around theirs."""
+    deque(search.run(way_of("batch=alone"), together), maxlen=0)
+    for clue in _unlike(search.clues)[:2]:
+        deque(search.cut(clue), maxlen=0)
+    return _unlike(search.clues)
 
 
 def _unlike(clues: Sequence[Clue]) -> list[Clue]:
     """The nearest clues; of those that come to the same, the first."""
     kept: dict[tuple[float, Readout], Clue] = {}
-    for clue in sorted(clues, key=lambda clue: clue.score):
+    for clue in sorted(clues, key=_score):
         kept.setdefault((round(clue.score, 4), clue.readout), clue)
     return list(kept.values())
 
@@ -99,7 +150,7 @@ def nothing_fits(asked: Asked, clues: Sequence[Clue]) -> Identification:
     """No recipe explains the vectors: the nearest one, and whether a linear map would, as far as the texts can tell."""
     if not clues:
         return _no_readout(asked)
-    leaders = sorted(clues, key=lambda clue: clue.score)
+    leaders = sorted(clues, key=_score)
     rows = _nearest_rows(asked, leaders[0])
     listed, found = candidates(asked, leaders, []), _linear(asked, rows)
     nearest, tried = (listed[0] if listed else None), len(clues) * len(asked.space.readouts)

@@ -30,6 +30,9 @@ LEAST = {"float64": 2.0**-48, "float32": 2.0**-20, "float16": 2.0**-11, "bfloat1
 FAR_NEARER = 16
 """Times as near to float64 as to float32."""
 
+SEEN = 4
+"""Times as large as the rounding of storing that of a run must be to be seen through it."""
+
 BY_LUCK = 0.005
 """Chance that digits take the side of half precision by luck, at most."""
 
@@ -119,13 +122,16 @@ def proof(
     judged = exact if len(few) == len(there) else as_run
     explained = judged.fits(share) | as_run.fits(share)
     coarse = post.coarseness(exact.expected)
-    hidden = float((coarse**2).mean()) / 3 > float(((as_run.expected - exact.expected) ** 2).mean())
-    if dtype in ("float16", "bfloat16") and not hidden:
+    storing, running = float((coarse**2).mean()) / 3, float(((as_run.expected - exact.expected) ** 2).mean())
+    if dtype in ("float16", "bfloat16") and storing <= running:
         explained &= _like_rounding(as_run, exact, wanted)
-    elif dtype in ("float16", "bfloat16"):
-        # storing hides the rounding of the run, but its very digits must be nearer than those of float32
-        single = read_out(checkpoint, texts, recipe, rows=rows, dtype="float32")
-        explained &= _nearer(*votes(as_run, _held(recipe, single, there, wanted), wanted))
+    if dtype in ("float16", "bfloat16") and storing > running / SEEN**2:
+        # storing blurs or hides the rounding of the run, but its very digits must be nearer than those of float32
+        single = _held(recipe, read_out(checkpoint, texts, recipe, rows=rows, dtype="float32"), there, wanted)
+        nearer, farther = votes(as_run, single, wanted)
+        # few numbers cannot be many votes: then all must be for it, and float32 must leave some row unexplained
+        alone = nearer > 0 == farther and not single.fits(np.full(len(there), 16 * LEAST["float32"])).all()
+        explained &= _nearer(nearer, farther) or alone
     # storing moves the row, and what is held against it
     floor = share * exact.size + 2 * coarse.max(1)
     return Proof(
@@ -180,7 +186,7 @@ def _like_rounding(as_run: Fit, exact: Fit, wanted: np.ndarray) -> np.ndarray:
 
     Rounding the weights moves a vector the same way on every machine; another model moves it some other way.
     """
-    ours, theirs = as_run.expected - exact.expected, wanted - exact.expected
+    ours, theirs = as_run.post.stored(as_run.expected) - exact.expected, wanted - exact.expected
     own, other = (np.sqrt((side**2).mean(1)) for side in (ours, theirs))
     as_far = (other <= 1.5 * own + 1e-12) & (other >= 0.5 * own)
     if as_far.mean() < NEARLY_ALL:  # the weights are rounded for all texts
@@ -206,18 +212,18 @@ def alike(ours: np.ndarray, theirs: np.ndarray) -> float:
 def differ(checkpoint: Checkpoint, texts: Texts, one: Recipe, other: Recipe) -> np.ndarray:
     """How far two recipes lie apart on each text in float64, as a share of the largest component, before they are stored.
 
-    (texts,); infinite where only one of them can be run.
+    (texts,); infinite where only one of them can be run. Where the mean of all texts is subtracted, the vectors before that:
+    those that differ in length alone have another mean.
     """
     from bertlens.errors import BertlensError
 
     sides = []
     for recipe in (one, other):
         condition: Condition = recipe.condition
-        plain = replace(
-            recipe,
-            post=replace(recipe.post, store="", centred="", int8="", scale=1.0),
-            condition=condition.replace(dtype="float32"),
-        )
+        post = replace(recipe.post, store="", centred="", int8="", scale=1.0)
+        if recipe.post.centred == "texts":
+            post = replace(post, again=False, sign="")
+        plain = replace(recipe, post=post, condition=condition.replace(dtype="float32"))
         try:
             sides.append(plain.post.apply(read_out(checkpoint, texts, plain, dtype="float64")))
         except BertlensError:

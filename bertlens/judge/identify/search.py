@@ -230,7 +230,7 @@ class Search:
                 yield found
         if self.given.among_texts:  # no row explains anything by itself, the cut ones included
             for clue in self._leaders(2):
-                yield from self._cut(clue)
+                yield from self.cut(clue)
             yield from self._batched()
         moving = [clue for clue in self._leaders(4 * BEAM) if padded(clue.way) and moves(clue.way.condition, clue.readout)]
         for clue in [clue for clue in moving[:3] if clue is moving[0] or clue.score < np.log(LIKELY)]:
@@ -249,7 +249,7 @@ class Search:
             self._batches.add(way)
             yield from (found for found in self.look(list(batches(way, len(self.bank.texts)))) if found.explained)
 
-    def _cut(self, clue: Clue) -> Iterator[Clue]:
+    def cut(self, clue: Clue) -> Iterator[Clue]:
         """Every limit between the common ones around that of a recipe."""
         limit = clue.way.condition.max_length
         if not isinstance(limit, int):
