@@ -235,6 +235,7 @@ def test_lines_are_one_column(tmp_path: Path) -> None:
     [
         ({"id": ["1", "2"], "b": ["x", ""], "sentence": ["y", "z"], "text": ["v", "w"]}, ("text", "sentence", "b")),
         ({"n": [1, 2], "x": [None, "one"]}, ("x",)),
+        ({"lang": ["en", "de"], "body": ["one two", "x"], "answer": ["y", "three four"]}, ("body", "answer", "lang")),
         ({"n": ["1", "-2e3"], "empty": ["", " "]}, ("n", "empty")),  # no words at all: numbers may be the texts
         ({"text": ["1", "2"], "b": ["word", "3"]}, ("b",)),
         ({"n": [1, 2.5], "m": [None, None], "list": [["a"], ["b"]]}, ()),

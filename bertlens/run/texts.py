@@ -156,12 +156,14 @@ def columns(path: str | Path) -> dict[str, list[Any]]:
 def candidates(table: Mapping[str, Sequence[Any]]) -> tuple[str, ...]:
     """Names of the columns that may hold the texts, the likeliest first: `text`, `sentence`, then as they stand in the file.
 
-    A column without a string is left out, and so is one of numbers written out where another has words.
+    Columns of single words, as languages and categories are, come last. A column without a string is left out, and so is one
+    of numbers written out where another has words.
     """
     strings = {name: [value for value in values if isinstance(value, str)] for name, values in table.items()}
     words = [name for name, found in strings.items() if not all(map(_number, found))]
     likely = words or [name for name, found in strings.items() if found]
-    return tuple(sorted(likely, key=lambda name: KNOWN.index(name) if name in KNOWN else len(KNOWN)))
+    single = {name for name in likely if not any(len(value.split()) > 1 for value in strings[name])}
+    return tuple(sorted(likely, key=lambda name: KNOWN.index(name) if name in KNOWN else len(KNOWN) + (name in single)))
 
 
 def _number(text: str) -> bool:

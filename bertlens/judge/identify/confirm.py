@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import product
 
 from bertlens.judge.identify.asked import Asked
 from bertlens.judge.identify.doubt import simplest
@@ -18,6 +19,9 @@ from bertlens.run.progress import Progress
 
 LEAST = 0.5
 """Share of the rows that a recipe must explain to be named."""
+
+OTHER = {"sdpa": "eager", "eager": "sdpa"}
+"""The other kind of attention."""
 
 SHORT = 4
 """Texts on which recipes are held against each other to find the simplest that comes to the same."""
@@ -67,13 +71,16 @@ def confirmed(asked: Asked, clue: Clue, settled: Settled, progress: Progress) ->
 
 
 def _in_half(asked: Asked, proven: Proof, clue: Clue, settled: Settled, progress: Progress) -> Proof:
-    """The same recipe run in half precision, where that explains more: coarse storage hides it from the search."""
-    if proven.recipe.condition.dtype != "float32":
-        return proven
-    for dtype in NARROW:
-        way = replace(settled.recipe, condition=settled.recipe.condition.replace(dtype=dtype))
+    """The same recipe run in half precision, where that explains more: coarse storage hides it from the search.
+
+    There the two kinds of attention differ by as much as half precision moves a vector.
+    """
+    condition = settled.recipe.condition
+    dtypes = {"float32": NARROW, "float64": ()}.get(condition.dtype, (condition.dtype,))
+    for dtype, attention in product(dtypes, (condition.attention, OTHER[condition.attention])):
+        way = replace(settled.recipe, condition=condition.replace(dtype=dtype, attention=attention))
         settle = Settle(asked.bank, asked.space, asked.given, clue, same=asked.same_count, known=settled)
-        if (half := settle.held(way)) is None:
+        if way == settled.recipe or (half := settle.held(way)) is None:
             continue
         rows = _every_row(asked, half)
         other = proof(asked.checkpoint, asked.texts, half.recipe, asked.given, rows, progress)

@@ -7,6 +7,7 @@ readout; what remains (batches, truncation of longer texts, order) is settled on
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -21,6 +22,7 @@ from bertlens.judge.identify.lengths import CUTS, LIKELY, left_over, nearest_len
 from bertlens.judge.identify.match import Match, assigned, match, similarity, transforms_of
 from bertlens.judge.identify.space import Space
 from bertlens.read.bank import Asked, Bank, Row
+from bertlens.read.post import unit
 from bertlens.read.readout import Readout
 from bertlens.read.recipe import Recipe
 from bertlens.run.progress import Progress, silent
@@ -39,6 +41,9 @@ MOST_CHANGES = 4
 
 AGAIN = (2, 3, 4)
 """Rounds that are gone through once more from more recipes, where time is left and nothing was found."""
+
+ALIKE = 2
+"""Recipes with the same limit that the search goes on from: a few tokens of each text look alike whatever is done to them."""
 
 NARROWED = 3
 """Recipes from which the last round goes on: three changes that are right come far nearer than any others."""
@@ -117,6 +122,16 @@ class Search:
                 return
             if whole and depth == MOST_CHANGES and beam == NARROWED:
                 yield from left_over(self, self._scanned)
+        if whole:
+            yield from self._polished()
+
+    def _polished(self) -> Iterator[Clue]:
+        """At last one change of the nearest recipe at a time, as long as that brings another one nearer."""
+        done: set[Recipe] = set()
+        while (leaders := self._leaders(1)) and leaders[0].way not in done and time.monotonic() < self.deadline:
+            done.add(leaders[0].way)
+            yield from self._round(changes(leaders[0].way, self.room), MOST_CHANGES)
+            yield from self._refine()
 
     def _next(self, frontier: Sequence[Recipe]) -> Iterator[Recipe]:
         if not frontier:  # the start cannot be run
@@ -137,8 +152,13 @@ class Search:
         for clue in self.clues:
             kept.setdefault((round(clue.score, 4), clue.readout), clue)
         best: dict[Recipe, Clue] = {}
+        cut: Counter[int | str] = Counter()
         for clue in sorted(kept.values(), key=lambda clue: round(clue.score, 2)):
-            best.setdefault(to_longest(clue.way) if padded(clue.way) else clue.way, clue)
+            way = to_longest(clue.way) if padded(clue.way) else clue.way
+            limit = clue.way.condition.max_length
+            if way not in best and (limit == "model" or cut[limit] < ALIKE):
+                best[way] = clue
+                cut[limit] += 1
         return list(best.values())[:count]
 
     def _round(self, ways: Iterator[Recipe], depth: int) -> Iterator[Clue]:
@@ -181,18 +201,26 @@ class Search:
         return [widths[probe] for probe in self.probes]
 
     def _clue(self, way: Recipe, rows: Sequence[Row], widths: Sequence[int]) -> Clue:
-        found = self.match(rows)
-        first, best = found.best(1)[0], None
+        found, plain = self.match(rows), None
         for at in found.best(3):
+            clue = Clue(way, self.space.readouts[at], float(found.scores[at]), self.probes, tuple(map(int, found.rows[:, at])))
             explained = self._explained(found, at, rows, widths)
+            if self._crowded([row for probe, row in zip(self.probes, clue.rows, strict=True) if probe in explained]):
+                clue, explained = replace(clue, score=0.0), {}
             # one text's logits are so few numbers that some recipe comes near them by chance
             if len(explained) >= (min(2, len(rows)) if self.space.readouts[at] in self.space.logits else 1):
-                where = tuple(map(int, found.rows[:, at]))
-                best = Clue(way, self.space.readouts[at], float(found.scores[at]), self.probes, where, explained)
-                break
-        return best or Clue(
-            way, self.space.readouts[first], float(found.scores[first]), self.probes, tuple(map(int, found.rows[:, first]))
-        )
+                return replace(clue, explained=explained)
+            plain = clue if plain is None or clue.score < plain.score else plain
+        assert plain is not None, "some readout is compared"
+        return plain
+
+    def _crowded(self, rows: Sequence[int]) -> bool:
+        """Whether a row explains more texts than there are rows like it: a recipe that sees no text gives one vector."""
+        if len(set(rows)) == len(rows):
+            return False
+        known = unit(self.given.values)
+        alike = {row: int((np.abs(known - known[row]).max(1) <= 6 * self.grain + 1e-5).sum()) for row in set(rows)}
+        return any(count > alike[row] for row, count in Counter(rows).items())
 
     def _explained(self, found: Match, at: int, rows: Sequence[Row], widths: Sequence[int]) -> dict[int, int]:
         """The probes whose rows a readout explains."""
