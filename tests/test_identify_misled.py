@@ -252,3 +252,40 @@ def test_rows_that_lie_nearer_to_some_recipe_than_any_run_does_had_no_dropout(
     monkeypatch.setattr(chance, "BESIDE", 0.0)
     passed = bertlens.identify(checkpoint, drawn.texts, drawn.vectors)
     assert passed.best is not None and passed.best.recipe.condition.dropout == "on", "nothing else tells"
+
+
+def test_a_recipe_that_sees_no_text_explains_no_row() -> None:
+    """Two texts cannot both be made by one row, unless other rows are the same."""
+    search = object.__new__(Search)
+    values = np.random.default_rng(0).normal(size=(4, 8))
+    search.given, search.grain = given(values), 1e-7
+    assert search._crowded([2, 2]) and not search._crowded([2, 3]) and not search._crowded([1])
+    search.given = given(np.concatenate([values, values[2:3]]))
+    assert not search._crowded([2, 2]) and search._crowded([2, 2, 2])
+
+
+def test_the_nearest_recipe_is_changed_once_more_at_the_end(bert: Checkpoint, by_hand: ByHand) -> None:
+    """The length was found beside a change too many, and a few tokens of each text are near whatever is done to them."""
+    truth = recipe("padding=56,specials=doubled", "mean_all@last2:mean", prefix="query: ")
+    answer = bertlens.identify(bert, TEXTS, of(by_hand, truth))
+    assert answer.verdict == "found" and same(bert, answer, truth), answer.sentence
+
+
+def test_the_attention_of_half_precision_behind_two_decimals(tmp_path: Path) -> None:
+    """All layers of the packaged checkpoint in bfloat16 with eager attention, which the search runs in float32 and fused."""
+    known, drawn = drawn_by(Settings(str(tmp_path), 53, (), MINILM, 60.0), "recipe", 32)
+    checkpoint = known.loaded(drawn.family, drawn.model_seed)
+    answer = bertlens.identify(checkpoint, drawn.texts, drawn.vectors, budget=25)
+    assert answer.best is not None and answer.verdict == "found", answer.sentence
+    condition = answer.best.recipe.condition
+    assert (condition.dtype, condition.attention) == ("bfloat16", "eager")
+
+
+def test_limits_that_leave_little_of_a_text_do_not_fill_the_beam() -> None:
+    search, usual = object.__new__(Search), recipe("batch=alone")
+    cut = [replace(recipe("batch=alone,max_length=3"), prefix=prefix) for prefix in ("a ", "b ", "c ", "d ")]
+    search.clues = [
+        Clue(way, Readout("cls"), score, (0,), (0,)) for score, way in zip((-2.5, -2.4, -2.3, -2.2), cut, strict=True)
+    ]
+    search.clues.append(Clue(usual, Readout("cls"), -2.0, (0,), (0,)))
+    assert [clue.way for clue in search._leaders(3)] == [*cut[:2], usual]
