@@ -215,8 +215,11 @@ class Search:
         return plain
 
     def _crowded(self, rows: Sequence[int]) -> bool:
-        """Whether a row explains more texts than there are rows like it: a recipe that sees no text gives one vector."""
-        if len(set(rows)) == len(rows):
+        """Whether a row explains more texts than there are rows like it: a recipe that sees no text gives one vector.
+
+        Where all texts are explained together, each was given a row of its own.
+        """
+        if self.given.among_texts or len(set(rows)) == len(rows):
             return False
         known = unit(self.given.values)
         alike = {row: int((np.abs(known - known[row]).max(1) <= 6 * self.grain + 1e-5).sum()) for row in set(rows)}
