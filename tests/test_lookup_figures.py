@@ -78,11 +78,10 @@ def test_maps_of_a_long_text_stay_readable(loaded: Loaded) -> None:
         figure = of_lookup.cosines(bertlens.lookup(checkpoint, text))
         assert figure.data[0].xgap == gap and len(figure.layout.xaxis.tickvals) <= most
     found = bertlens.cls_attention(checkpoint, texts)
-    heads = found.values
-    pictures = [(shares.by_layer(found), found.mean, found.mean)]
-    pictures += [(shares.by_head(found, layer + 1), values, heads) for layer, values in enumerate(heads)]
-    for figure, values, shared in pictures:
+    pictures = [(shares.by_layer(found), found.mean)]
+    pictures += [(shares.by_head(found, layer + 1), values) for layer, values in enumerate(found.values)]
+    for figure, values in pictures:
         cells = figure.data[0]
-        assert np.array_equal(cells.z, values) and cells.zmax == shared.max(), "layers are compared by colour"
+        assert np.array_equal(cells.z, values) and cells.zmax == values.max()
         assert cells.colorscale[4][0] == pytest.approx((4 / 16) ** 2), "colours follow the root of a weight"
         assert len(figure.layout.xaxis.tickvals) <= 16

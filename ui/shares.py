@@ -75,7 +75,7 @@ def _one_layer(found: ClsAttention) -> None:
     from bertlens.show import shares
 
     layer = _layer(found)
-    st.caption("Colours follow the square root of the weight, in one range for all layers.")
+    st.caption("Colours follow the square root of the weight, up to the largest in this layer.")
     words = f"What [CLS] attends to in every head of layer {layer}."
     frame = found.to_frame()
     blocks.figure(shares.by_head(found, layer), "bertlens-cls-head", frame[frame["layer"] == layer], words=words)

@@ -68,16 +68,19 @@ def agreement(found: TokenShares) -> go.Figure:
 
 def by_layer(found: ClsAttention) -> go.Figure:
     """What [CLS] attends to in every layer, averaged over the heads."""
-    return _map(found, found.mean, [f"layer {layer + 1}" for layer in range(len(found.mean))], float(found.mean.max()))
+    return _map(found, found.mean, [f"layer {layer + 1}" for layer in range(len(found.mean))])
 
 
 def by_head(found: ClsAttention, layer: int) -> go.Figure:
-    """What [CLS] attends to in every head of one layer; `layer` counts from 1, and all layers share one range of colours."""
+    """What [CLS] attends to in every head of one layer; `layer` counts from 1.
+
+    Colours end at the largest weight of the layer: a head elsewhere that reads a single token would hide all others of 512.
+    """
     values = found.values[layer - 1]
-    return _map(found, values, [f"head {head + 1}" for head in range(len(values))], float(found.values.max()))
+    return _map(found, values, [f"head {head + 1}" for head in range(len(values))])
 
 
-def _map(found: ClsAttention, values: np.ndarray, rows: list[str], largest: float) -> go.Figure:
+def _map(found: ClsAttention, values: np.ndarray, rows: list[str]) -> go.Figure:
     tokens = [literal(token) for token in found.tokens]
     figure = go.Figure(
         go.Heatmap(
@@ -88,7 +91,7 @@ def _map(found: ClsAttention, values: np.ndarray, rows: list[str], largest: floa
             hovertemplate="%{y}, token %{x} “%{text}”: %{z:.3f}<extra></extra>",
             colorscale=ROOT,
             zmin=0,
-            zmax=largest,
+            zmax=float(values.max()),
             colorbar={"title": {"text": "attention", "side": "right"}, "thickness": 12},
         )
     )
