@@ -129,6 +129,16 @@ def test_an_uncased_model_cannot_show_a_cased_one_lower_cased(minilm: Checkpoint
         reproduce("lowercased-cased-model", minilm, EXAMPLE_TEXTS)
 
 
+def test_what_pytorch_cannot_do_is_no_reason_why_a_fault_cannot_arise(minilm: Checkpoint) -> None:
+    """It looks like the bug it is, and not like a fact about the checkpoint."""
+
+    def lacking(*_: object) -> Outcome:
+        raise NotImplementedError("no kernel for it")
+
+    with pytest.raises(NotImplementedError, match="no kernel for it"):
+        reproduction.reproduced("rounding-only", lacking, minilm, EXAMPLE_TEXTS)
+
+
 @pytest.mark.parametrize("fault", ["random-model", "fine-tuning-absent"])
 def test_a_model_that_is_built_in_the_repeat_computes_its_buffers_as_the_loaded_one_does(fault: str, loaded: Loaded) -> None:
     checkpoint = loaded("modernbert")

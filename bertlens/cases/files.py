@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bertlens.cases.plain import alone, cls, copied, encoded, fresh, loaded_with, masked_mean, mean_alone
+from bertlens.cases.plain import CannotArise, alone, cls, copied, encoded, fresh, loaded_with, masked_mean, mean_alone
 from bertlens.judge.reproduction import Outcome
 
 
@@ -20,7 +20,7 @@ def _pooled(model: Any, tokenizer: Any, texts: list[str]) -> Tensor:
 def _without_pooler(model: Any) -> Any:
     """The model from a file without a pooler, as a masked-language model saves it: loading draws one."""
     if getattr(model, "pooler", None) is None:
-        raise NotImplementedError("its architecture has no pooler")
+        raise CannotArise("its architecture has no pooler")
     return loaded_with(model, lambda state: {name: value for name, value in state.items() if "pooler" not in name})
 
 
@@ -75,7 +75,7 @@ def legacy_layernorm_names(model: Any, tokenizer: Any, texts: list[str]) -> Outc
     """A file with the old names gamma and beta is loaded by load_state_dict with strict=False."""
     norms = [name for name, module in model.named_modules() if isinstance(module, torch.nn.LayerNorm)]
     if not norms:
-        raise NotImplementedError("its norms are not PyTorch's LayerNorm")
+        raise CannotArise("its norms are not PyTorch's LayerNorm")
     pairs = (("weight", "gamma"), ("bias", "beta"))
     old = {f"{name}.{now}": f"{name}.{before}" for name in norms for now, before in pairs}
     new = {before: now for now, before in old.items()}
@@ -116,7 +116,7 @@ def tied_weights_dropped(model: Any, tokenizer: Any, texts: list[str]) -> Outcom
     whole = _masked_lm(model)
     decoder = whole.get_output_embeddings().weight.data_ptr()
     if whole.get_input_embeddings().weight.data_ptr() != decoder:
-        raise NotImplementedError("its decoder does not share the word embeddings")
+        raise CannotArise("its decoder does not share the word embeddings")
     encoder, state = f"{whole.base_model_prefix}.", whole.state_dict()
     kept = [name for name in state if state[name].data_ptr() != decoder or not name.startswith(encoder)]
     mistaken = loaded_with(model, lambda _: {name: state[name].clone() for name in kept})
@@ -158,7 +158,7 @@ def buffers_uninitialised(model: Any, tokenizer: Any, texts: list[str]) -> Outco
         buffer.zero_()
     mistaken = cls(loaded, tokenizer, texts)
     if torch.equal(mistaken, cls(model, tokenizer, texts)):
-        raise NotImplementedError("no buffer has a part in its vectors")
+        raise CannotArise("no buffer has a part in its vectors")
     for buffer, computed in zip(loaded.buffers(), fresh(model).buffers(), strict=True):
         buffer.copy_(computed)
     mended = cls(loaded, tokenizer, texts)

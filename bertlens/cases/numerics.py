@@ -6,7 +6,18 @@ from typing import Any
 
 import torch
 
-from bertlens.cases.plain import alone, cls, copied, cut_rows, encoded, first_position, has_dropout, in_steps, recorded
+from bertlens.cases.plain import (
+    CannotArise,
+    alone,
+    cls,
+    copied,
+    cut_rows,
+    encoded,
+    first_position,
+    has_dropout,
+    in_steps,
+    recorded,
+)
 from bertlens.judge.reproduction import Outcome
 
 
@@ -15,7 +26,7 @@ def dropout_active(model: Any, tokenizer: Any, texts: list[str]) -> Outcome:
     truth = alone(model, tokenizer, texts)
     trained = copied(model).train()
     if not has_dropout(trained):
-        raise NotImplementedError("it has no dropout, so train mode changes nothing")
+        raise CannotArise("it has no dropout, so train mode changes nothing")
     mistaken = cls(trained, tokenizer, texts)
     mended = cls(trained.eval(), tokenizer, texts)
     return truth, mistaken, mended
@@ -45,7 +56,7 @@ def quantised_weights(model: Any, tokenizer: Any, texts: list[str]) -> Outcome:
 def batch_dependent_quantisation(model: Any, tokenizer: Any, texts: list[str]) -> Outcome:
     """What enters a linear layer is rounded to 255 steps, sized by the largest number of the whole batch."""
     if len(set(texts)) < 2:
-        raise NotImplementedError("only one text, without neighbours in its batch: give several")
+        raise CannotArise("only one text, without neighbours in its batch: give several")
     quantised = copied(model)
     for module in quantised.modules():
         if isinstance(module, torch.nn.Linear):
@@ -82,7 +93,7 @@ def compiled_model(model: Any, tokenizer: Any, texts: list[str]) -> Outcome:
 def sequence_too_long(model: Any, tokenizer: Any, texts: list[str]) -> Outcome:
     """All texts as one, repeated until it is longer than the table of positions, are passed without truncation."""
     if first_position(model) is None:
-        raise NotImplementedError("it has no table of learned positions that could come to an end")
+        raise CannotArise("it has no table of learned positions that could come to an end")
     limit, once = tokenizer.model_max_length, " " + " ".join(texts)
     tokens = max(len(tokenizer.tokenize(once, verbose=False)), 1)
     long = once * (model.config.max_position_embeddings // tokens + 1)

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from bertlens.cases.plain import alone, cls, cut_rows, encoded, first_position, from_mask, left_padded, padded
+from bertlens.cases.plain import CannotArise, alone, cls, cut_rows, encoded, first_position, from_mask, left_padded, padded
 from bertlens.judge.reproduction import Outcome
 
 
@@ -42,7 +42,7 @@ def arguments_swapped(model: Any, tokenizer: Any, texts: list[str]) -> Outcome:
     """The tokenizer's tensors are passed by position, so its all-zero segment ids land in attention_mask."""
     batch = encoded(tokenizer, texts)
     if list(batch)[1] != "token_type_ids":
-        raise NotImplementedError("its tokenizer gives no token_type_ids that could take the place of the mask")
+        raise CannotArise("its tokenizer gives no token_type_ids that could take the place of the mask")
     truth = alone(model, tokenizer, texts)
     mistaken = model(*batch.values()).last_hidden_state[:, 0]
     mended = model(**batch).last_hidden_state[:, 0]
@@ -52,7 +52,7 @@ def arguments_swapped(model: Any, tokenizer: Any, texts: list[str]) -> Outcome:
 def left_padding_positions(model: Any, tokenizer: Any, texts: list[str]) -> Outcome:
     """The padding stands on the left and is counted, so the first token of a short text is at position 5, not 0."""
     if first_position(model) != 0:
-        raise NotImplementedError("its positions are not counted from the left edge, so left padding is harmless")
+        raise CannotArise("its positions are not counted from the left edge, so left padding is harmless")
     truth = alone(model, tokenizer, texts)
     batch = padded(tokenizer, texts, padding_side="left")
     rows, first = torch.arange(len(texts)), batch["attention_mask"].argmax(1)
@@ -84,7 +84,7 @@ def pad_id_conflict(model: Any, tokenizer: Any, texts: list[str]) -> Outcome:
 def segment_ids_wrong(model: Any, tokenizer: Any, texts: list[str]) -> Outcome:
     """Single sentences are marked as sentence B: segment ids of 1 made by hand, as old tutorials do."""
     if getattr(model.config, "type_vocab_size", 0) < 2:
-        raise NotImplementedError("its architecture has no second segment")
+        raise CannotArise("its architecture has no second segment")
     truth = alone(model, tokenizer, texts)
     batch = encoded(tokenizer, texts)
     segments = torch.ones_like(batch["input_ids"])
@@ -109,7 +109,7 @@ def rows_reordered(model: Any, tokenizer: Any, texts: list[str]) -> Outcome:
     """Texts are sorted by length, longest first, to save padding, and the vectors are handed out in that order."""
     order = sorted(range(len(texts)), key=lambda i: len(texts[i]), reverse=True)
     if order == list(range(len(texts))):
-        raise NotImplementedError("the texts are sorted by length already: give a short one before a longer one")
+        raise CannotArise("the texts are sorted by length already: give a short one before a longer one")
     truth = alone(model, tokenizer, texts)
     mistaken = cls(model, tokenizer, [texts[i] for i in order])
     mended = mistaken[torch.tensor(order).argsort()]
@@ -122,7 +122,7 @@ def fully_masked_row(model: Any, tokenizer: Any, texts: list[str]) -> Outcome:
     pieces = [tokenizer(text, return_tensors="pt", **options) for text in texts]
     most = max(len(piece["input_ids"]) for piece in pieces)
     if all(len(piece["input_ids"]) == most for piece in pieces):
-        raise NotImplementedError("all texts give equally many pieces: give a short one and a longer one")
+        raise CannotArise("all texts give equally many pieces: give a short one and a longer one")
     truth, mistaken, mended = [], [], []
     for piece in pieces:
         ids, mask = piece["input_ids"], piece["attention_mask"]
@@ -149,7 +149,7 @@ def positions_wrong(model: Any, tokenizer: Any, texts: list[str]) -> Outcome:
     """A port counts positions as the other family does: from 0 in a RoBERTa, or from 2 in a BERT."""
     first = first_position(model)
     if first is None:
-        raise NotImplementedError("it has no table of learned positions")
+        raise CannotArise("it has no table of learned positions")
     shorter = {"max_length": tokenizer.model_max_length - 2}  # so that two positions more still exist
     truth = alone(model, tokenizer, texts, **shorter)
     batch = encoded(tokenizer, texts, **shorter)

@@ -13,6 +13,10 @@ import torch
 from torch import Tensor
 
 
+class CannotArise(Exception):
+    """The fault cannot arise with this checkpoint or these texts; the reason, in one sentence."""
+
+
 def masked_mean(state: Tensor, mask: Tensor) -> Tensor:
     """The mean over real tokens, (texts, hidden)."""
     mask = mask.unsqueeze(-1).to(state.dtype)
@@ -28,7 +32,7 @@ def padded(tokenizer: Any, texts: list[str], **options: Any) -> Any:
     """The texts as one batch in which at least one of them is padded."""
     batch = encoded(tokenizer, texts, **options)
     if batch["attention_mask"].all():
-        raise NotImplementedError("nothing is padded: give texts that differ in their number of tokens")
+        raise CannotArise("nothing is padded: give texts that differ in their number of tokens")
     return batch
 
 

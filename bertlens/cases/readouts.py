@@ -7,7 +7,18 @@ from typing import Any
 
 import torch
 
-from bertlens.cases.plain import alone, cls, copied, encoded, has_dropout, masked_mean, mean_alone, padded, recorded
+from bertlens.cases.plain import (
+    CannotArise,
+    alone,
+    cls,
+    copied,
+    encoded,
+    has_dropout,
+    masked_mean,
+    mean_alone,
+    padded,
+    recorded,
+)
 from bertlens.judge.reproduction import Outcome
 
 
@@ -38,7 +49,7 @@ def pooler_as_sentence_vector(model: Any, tokenizer: Any, texts: list[str]) -> O
     batch = encoded(tokenizer, texts)
     output = model(**batch)
     if getattr(output, "pooler_output", None) is None:
-        raise NotImplementedError("its architecture has no pooler")
+        raise CannotArise("its architecture has no pooler")
     mistaken = output.pooler_output
     mended = masked_mean(output.last_hidden_state, batch["attention_mask"])
     return truth, mistaken, mended
@@ -71,7 +82,7 @@ def last_hidden_state_normalised(model: Any, tokenizer: Any, texts: list[str]) -
     truth = alone(model, tokenizer, texts)
     output = older(**encoded(tokenizer, texts), output_hidden_states=True)
     if torch.equal(output.hidden_states[-1], output.last_hidden_state):
-        raise NotImplementedError("no norm follows its last layer: hidden_states[-1] is last_hidden_state")
+        raise CannotArise("no norm follows its last layer: hidden_states[-1] is last_hidden_state")
     mistaken = output.hidden_states[-1][:, 0]
     mended = output.last_hidden_state[:, 0]
     return truth, mistaken, mended
@@ -99,7 +110,7 @@ def architecture_without_pooler(model: Any, tokenizer: Any, texts: list[str]) ->
     except AttributeError as error:
         mistaken = error
     if torch.is_tensor(mistaken):
-        raise NotImplementedError("its architecture has a pooler; DistilBERT, ELECTRA and ModernBERT have none")
+        raise CannotArise("its architecture has a pooler; DistilBERT, ELECTRA and ModernBERT have none")
     mended = output.last_hidden_state[:, 0]
     return truth, mistaken, mended
 
@@ -107,7 +118,7 @@ def architecture_without_pooler(model: Any, tokenizer: Any, texts: list[str]) ->
 def anisotropy(model: Any, tokenizer: Any, texts: list[str]) -> Outcome:
     """High cosines look like a fault; yet distances stay when the direction that all texts share is taken off."""
     if len(texts) < 2:
-        raise NotImplementedError("one text has no other to be alike with")
+        raise CannotArise("one text has no other to be alike with")
     vectors = alone(model, tokenizer, texts)
     truth = torch.cdist(vectors, vectors)
     batch = cls(model, tokenizer, texts)
@@ -130,7 +141,7 @@ def onnx_export_differs(model: Any, tokenizer: Any, texts: list[str]) -> Outcome
     """The graph for export, run here by PyTorch, is recorded in train mode and keeps its dropout."""
     trained = copied(model).train()
     if not has_dropout(trained):
-        raise NotImplementedError("it has no dropout, so train mode changes nothing in its graph")
+        raise CannotArise("it has no dropout, so train mode changes nothing in its graph")
     truth = alone(model, tokenizer, texts)
     batch = encoded(tokenizer, texts)
     inputs = batch["input_ids"], batch["attention_mask"]
@@ -148,7 +159,7 @@ def runtime_differs(model: Any, tokenizer: Any, texts: list[str]) -> Outcome:
         words = [vocabulary.get(word, tokenizer.unk_token_id) for word in text.split()]
         rows.append([first, *words[: tokenizer.model_max_length - 2], last])
     if rows == tokenizer(texts, truncation=True)["input_ids"]:
-        raise NotImplementedError("the texts are nothing but whole words of the vocabulary")
+        raise CannotArise("the texts are nothing but whole words of the vocabulary")
     mistaken = torch.cat([model(input_ids=torch.tensor([row])).last_hidden_state[:, 0] for row in rows])
     mended = cls(model, tokenizer, texts)
     return truth, mistaken, mended

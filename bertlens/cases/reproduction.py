@@ -6,8 +6,8 @@ A reproduction is one function of plain torch and transformers, `f(model, tokeni
 - `mistaken` is what people wrote: vectors (texts, dimensions), or the exception that it raises;
 - `mended` is the mistake with the remedy, and has to be the truth again: the healthy twin of the fault.
 
-Where the fault cannot be made with this checkpoint or these texts the function raises `NotImplementedError` with the reason in
-one sentence. The function changes neither the model nor the tokenizer; it is what a person takes away as a script.
+Where the fault cannot be made with this checkpoint or these texts the function raises `CannotArise` with the reason in one
+sentence. The function changes neither the model nor the tokenizer; it is what a person takes away as a script.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from bertlens.cases.plain import CannotArise
 from bertlens.errors import BertlensError
 from bertlens.judge.reproduction import Outcome, Reproduction, held_against
 from bertlens.run.checkpoint import ONE_LOAD_AT_A_TIME
@@ -59,7 +60,7 @@ def _outcome(fault: str, function: Reproducer, checkpoint: Checkpoint, tokenizer
         # a reproduction may load a model, and transformers changes process-wide state meanwhile
         with ONE_LOAD_AT_A_TIME, quiet(), running(dtype, seed=0, repeat=EveryFormatDouble):
             return function(_with_double_buffers(model) if dtype == "float64" else model, tokenizer, texts)
-    except NotImplementedError as reason:
+    except CannotArise as reason:
         raise BertlensError(f"cannot reproduce {fault} here", got=str(reason)) from None
 
 

@@ -18,6 +18,9 @@ from bertlens.judge.findings import catalogue
 from bertlens.run.texts import Texts, sides
 from bertlens.show.script import imports, loaded, named
 
+Piece = FunctionType | type
+"""What a script takes along: a function, or the exception that it raises."""
+
 ENDING = """
 with torch.inference_mode(), torch.random.fork_rng():
     torch.manual_seed(0)
@@ -85,35 +88,35 @@ def _told(label: str, words: str) -> list[str]:
     return textwrap.wrap(f"{label}: {words}", 110, subsequent_indent="    ")
 
 
-def _helpers(function: FunctionType) -> list[FunctionType]:
-    """The functions of the package that a function calls, and those that they call, each once; callers first."""
-    found: list[FunctionType] = []
+def _helpers(function: FunctionType) -> list[Piece]:
+    """What a function uses of the package, and what that uses, each once; callers first."""
+    found: list[Piece] = []
     for name in _names(function):
         other = function.__globals__.get(name)
-        if isinstance(other, FunctionType) and other.__module__.startswith("bertlens.cases."):
-            for one in (other, *_helpers(other)):
+        if isinstance(other, (FunctionType, type)) and other.__module__.startswith("bertlens.cases."):
+            for one in (other, *(_helpers(other) if isinstance(other, FunctionType) else ())):
                 if one in found:
                     found.remove(one)  # what is called by several stands before all of them
                 found.append(one)
     return found
 
 
-def _names(function: FunctionType) -> list[str]:
+def _names(function: Piece) -> list[str]:
     return [node.id for node in ast.walk(ast.parse(source_of(function))) if isinstance(node, ast.Name)]
 
 
-def _modules(functions: list[FunctionType]) -> list[str]:
+def _modules(functions: list[Piece]) -> list[str]:
     """The modules of the standard library that functions use."""
     used = {name for function in functions for name in _names(function)}
     standard = {name for name in ("copy", "json", "tempfile", "threading", "warnings") if name in used}
     return sorted(standard)
 
 
-def source_of(function: FunctionType) -> str:
+def source_of(function: Piece) -> str:
     """The source without its annotations, which mean something only inside the package."""
     source = textwrap.dedent(inspect.getsource(function))
     body = ast.parse(source).body[0]
-    assert isinstance(body, ast.FunctionDef)
+    assert isinstance(body, (ast.FunctionDef, ast.ClassDef))
     lines = [line.encode() for line in source.splitlines()]  # columns are counted in bytes
     cuts = sorted((cut for node in ast.walk(body) for cut in _annotations(node, lines)), reverse=True)
     for line, start, end in cuts:

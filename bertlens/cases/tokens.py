@@ -11,7 +11,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bertlens.cases.plain import alone, cls, copied, edited, encoded, loaded_with, masked_mean, mean_alone, repeated
+from bertlens.cases.plain import (
+    CannotArise,
+    alone,
+    cls,
+    copied,
+    edited,
+    encoded,
+    loaded_with,
+    masked_mean,
+    mean_alone,
+    repeated,
+)
 from bertlens.judge.reproduction import Outcome
 
 
@@ -28,7 +39,7 @@ def _cased_otherwise(model: Any, tokenizer: Any, texts: list[str], lower: bool) 
     other = _lower_casing(tokenizer, lower)
     if other(texts).input_ids == tokenizer(texts).input_ids:
         does = "lower-cases" if lower else "keeps capitals"
-        raise NotImplementedError(f"its own tokenizer {does}, or knows no do_lower_case")
+        raise CannotArise(f"its own tokenizer {does}, or knows no do_lower_case")
     truth = alone(model, tokenizer, texts)
     mistaken = cls(model, other, texts)
     mended = cls(model, _lower_casing(other, not lower), texts)
@@ -98,7 +109,7 @@ def untrained_token_rows(model: Any, tokenizer: Any, texts: list[str]) -> Outcom
     wider = copy.deepcopy(tokenizer)
     wider.add_tokens(["<marker>"])
     if len(wider) <= model.get_input_embeddings().num_embeddings:
-        raise NotImplementedError("its embedding matrix has a row for one more token already")
+        raise CannotArise("its embedding matrix has a row for one more token already")
     marked = [f"<marker> {text}" for text in texts]
     first, again = copied(model), copied(model)
     first.resize_token_embeddings(len(wider), mean_resizing=False)
@@ -115,7 +126,7 @@ def fast_slow_tokenizer_differ(model: Any, tokenizer: Any, texts: list[str]) -> 
     from transformers import BertTokenizerLegacy
 
     if type(tokenizer.backend_tokenizer.model).__name__ != "WordPiece":
-        raise NotImplementedError("transformers has a slow tokenizer only for WordPiece vocabularies")
+        raise CannotArise("transformers has a slow tokenizer only for WordPiece vocabularies")
     texts = [f"ΟΔΟΣ {text}" for text in texts]
     words = tokenizer.get_vocab()
     with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as file:
@@ -125,7 +136,7 @@ def fast_slow_tokenizer_differ(model: Any, tokenizer: Any, texts: list[str]) -> 
         slow = BertTokenizerLegacy(file.name, do_lower_case=lower, **tokenizer.special_tokens_map)
     slow.model_input_names, slow.model_max_length = tokenizer.model_input_names, tokenizer.model_max_length
     if slow(texts).input_ids == tokenizer(texts).input_ids:
-        raise NotImplementedError("its fast and its slow tokenizer agree about these texts")
+        raise CannotArise("its fast and its slow tokenizer agree about these texts")
     return alone(model, tokenizer, texts), cls(model, slow, texts), cls(model, tokenizer, texts)
 
 
@@ -187,7 +198,7 @@ def post_processor_ids_wrong(model: Any, tokenizer: Any, texts: list[str]) -> Ou
             elif "cls" in step:
                 step["cls"][1], step["sep"][1] = number(step["cls"][0]), number(step["sep"][0])
             else:
-                raise NotImplementedError("its tokenizer.json has no template that holds ids")
+                raise CannotArise("its tokenizer.json has no template that holds ids")
             return held
 
         return change
@@ -220,13 +231,13 @@ def tokenizer_version_drift(model: Any, tokenizer: Any, texts: list[str]) -> Out
         held = json.loads(file.read_text("utf-8"))
         template = held["post_processor"] or {}
         if "single" not in template:
-            raise NotImplementedError("its tokenizer.json has no template that could lack a token")
+            raise CannotArise("its tokenizer.json has no template that could lack a token")
         template["single"] = template["single"][:-1]
         file.write_text(json.dumps(held), "utf-8")
         built = type(tokenizer).from_pretrained(folder)
         as_it_stands = PreTrainedTokenizerFast.from_pretrained(folder)
         if as_it_stands(texts).input_ids == built(texts).input_ids:
-            raise NotImplementedError("its class reads tokenizer.json as it stands")
+            raise CannotArise("its class reads tokenizer.json as it stands")
         built.save_pretrained(folder)
         saved_again = PreTrainedTokenizerFast.from_pretrained(folder)
     return alone(model, built, texts), cls(model, as_it_stands, texts), cls(model, saved_again, texts)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bertlens.cases.plain import alone, cls, copied, encoded, loaded_with
+from bertlens.cases.plain import CannotArise, alone, cls, copied, encoded, loaded_with
 from bertlens.judge.reproduction import Outcome
 
 
@@ -25,7 +25,7 @@ def shape_mismatch(model: Any, tokenizer: Any, texts: list[str]) -> Outcome:
     state = model.state_dict()
     tables = [name for name in state if "position_embeddings" in name and len(state[name]) == positions]
     if not tables:
-        raise NotImplementedError("it has no table of learned positions")
+        raise CannotArise("it has no table of learned positions")
 
     def extended(state: dict[str, Tensor]) -> dict[str, Tensor]:
         return {**state, **{name: torch.cat([state[name], state[name]]) for name in tables}}
@@ -40,9 +40,9 @@ def head_count_wrong(model: Any, tokenizer: Any, texts: list[str]) -> Outcome:
     """The config names half as many attention heads, which no shape contradicts."""
     heads = model.config.num_attention_heads
     if heads % 2:
-        raise NotImplementedError(f"{heads} heads cannot be halved")
+        raise CannotArise(f"{heads} heads cannot be halved")
     if any(value.shape[-1] == heads for value in model.state_dict().values()):
-        raise NotImplementedError("it has weights for each head, whose shape would not fit")
+        raise CannotArise("it has weights for each head, whose shape would not fit")
     halved = loaded_with(model, dict, num_attention_heads=heads // 2)
     right = loaded_with(model, dict, num_attention_heads=heads)
     return alone(model, tokenizer, texts), cls(halved, tokenizer, texts), cls(right, tokenizer, texts)
@@ -53,7 +53,7 @@ def config_scalar_differs(model: Any, tokenizer: Any, texts: list[str]) -> Outco
     port = copied(model)
     norms = [module for module in port.modules() if isinstance(module, torch.nn.LayerNorm)]
     if not norms:
-        raise NotImplementedError("its norms are not PyTorch's LayerNorm")
+        raise CannotArise("its norms are not PyTorch's LayerNorm")
     right = [norm.eps for norm in norms]
     for norm in norms:
         norm.eps = 1e-12 if norm.eps == 1e-5 else 1e-5
@@ -70,7 +70,7 @@ def wrong_architecture_class(model: Any, tokenizer: Any, texts: list[str]) -> Ou
 
     kinds = {"bert": RobertaModel, "roberta": BertModel, "xlm-roberta": BertModel}
     if model.config.model_type not in kinds:
-        raise NotImplementedError("only BERT and RoBERTa have the same keys")
+        raise CannotArise("only BERT and RoBERTa have the same keys")
     truth = alone(model, tokenizer, texts)
     mistaken: Tensor | Exception
     try:
