@@ -41,7 +41,7 @@ def situations(given: Page, answers, readout, fixed: int) -> list:
     for preset in diagnosing.situations():
         changes.append(diagnosing.situation(answers, preset, readout, given.texts, fixed))
         diagnosis.change(changes[-1])
-    diagnosis.changes_table(changes)
+    diagnosis.changes_picture(changes)
     return changes
 
 

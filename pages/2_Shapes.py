@@ -60,7 +60,7 @@ def tensors(given: Page, condition: Condition) -> None:
 
 
 def flag_pooler(given: Page) -> None:
-    from bertlens.judge.findings import of_checkpoint
+    from bertlens.judge.usable import of_checkpoint
     from bertlens.read.readout import Readout
 
     blocks.findings(of_checkpoint(given.checkpoint(), Readout("pooler")))

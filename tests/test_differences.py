@@ -82,13 +82,22 @@ def test_what_raises_has_only_its_remedy_and_without_numbers_there_is_no_picture
     assert pictures.reproduction(replace(refused, mended=refused.mistake)) is None
 
 
-def test_everyday_situations_are_drawn_with_their_verdicts(checkpoint: Checkpoint) -> None:
-    found = bertlens.diagnosis(checkpoint, TEXTS)
+def test_everyday_situations_are_drawn_with_their_verdicts_and_what_float64_leaves_of_them(checkpoint: Checkpoint) -> None:
+    found = bertlens.diagnosis(checkpoint, TEXTS).changes
     figure = pictures.changes(found)
     assert figure is not None
-    drawn = {place: (trace.name, size) for trace in figure.data for place, size in zip(trace.y, trace.customdata, strict=True)}
-    assert drawn == {one.name: (one.verdict, one.max_abs) for one in found.changes if one.max_abs is not None}
-    assert pictures.changes(replace(found, changes=())) is None
+    traces = {trace.name: dict(zip(trace.y, trace.customdata, strict=True)) for trace in figure.data if trace.name}
+    twice = traces.pop("both in float64")
+    assert twice == {one.name: one.max_abs_float64 for one in found if one.max_abs_float64 is not None}
+    verdicts: dict[str, dict[str, float]] = {one.verdict: {} for one in found if one.max_abs is not None}
+    for one in found:
+        if one.max_abs is not None:
+            verdicts[one.verdict][one.name] = one.max_abs
+    assert traces == {f"as run: {verdict}": sizes for verdict, sizes in verdicts.items()}
+    assert {"rounding", "different"} <= verdicts.keys(), "both a fault and its healthy twin"
+    assert all(twice[one.name] < 1e-12 for one in found if one.verdict == "rounding")
+    assert all(twice[one.name] > 1e-6 for one in found if one.verdict == "different")
+    assert pictures.changes(()) is None
 
 
 def test_a_result_shows_these_pictures_of_itself(checkpoint: Checkpoint) -> None:

@@ -29,7 +29,7 @@ def quoting(token: str) -> Diagnosis:
         Check("Does the tokenizer keep all of the texts?", title, "problem", (finding, other), "Checkpoint"),
         Check("Can the texts be told apart?", error, "not asked", (), "Pooling"),
     )
-    change = Change("no mask", "why", "", "mask=off", "cls", "not possible", None, error)
+    change = Change("no mask", "why", "", "mask=off", "cls", "not possible", None, None, error)
     return made(checks=checks, changes=(change,), texts=(f"the {token} text",))
 
 

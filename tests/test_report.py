@@ -45,10 +45,10 @@ def made(said: str = "said", **changed: Any) -> Diagnosis:
         Check("Which recipe?", "Found: mean", "passed", (named("rounding-only", "note", {}, (), said),), "Identify"),
     )
     changes = (
-        Change("no mask", "why", "", "mask=off", "cls", "different", 0.5, said),
-        Change("the same", "why", "", "batch=alone", "cls", "identical", 0.0, said),
-        Change("cannot", "why", "", "segments=ones", "cls", "not possible", None, said),
-        Change("rounding", "why", "", "batch=alone", "cls", "rounding", 1e-7, said),
+        Change("no mask", "why", "", "mask=off", "cls", "different", 0.5, 0.5, said),
+        Change("the same", "why", "", "batch=alone", "cls", "identical", 0.0, None, said),
+        Change("cannot", "why", "", "segments=ones", "cls", "not possible", None, None, said),
+        Change("rounding", "why", "", "batch=alone", "cls", "rounding", 1e-7, 2e-16, said),
     )
     about = {"name": "minilm", "sha256": "abc"}
     run = {"torch": "2", "device": "cpu", "threads": 1, "seed": 0, "texts": 2, "texts_sha256": "def"}

@@ -121,8 +121,10 @@ def findings(found: Sequence[Finding], carry_out: Callable[[Finding], None] | No
         colour, sign = SEVERITIES[finding.severity]
         with st.container(border=True):
             st.markdown(f":{colour}-badge[{sign} {finding.severity}] **{plain(finding.title)}** &nbsp; `{finding.id}`")
+            if finding.measured:
+                st.markdown(f"**Measured.** {plain(finding.measured)}")
             if finding.cause:
-                st.markdown(plain(finding.cause))
+                st.markdown(f"**Cause.** {plain(finding.cause)}")
             if finding.affects:
                 st.markdown(f"**Affects** {plain(', '.join(finding.affects))}.")
             if finding.remedy:

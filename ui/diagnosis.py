@@ -138,11 +138,23 @@ def change(one: Change) -> None:
     row.caption(one.why, width="content")
 
 
-def changes_table(changes: Sequence[Change]) -> None:
-    """The same lines as a table with its download."""
-    with st.expander("The same as a table", icon=":material/table:"):
-        frame = pd.DataFrame([one.to_dict() for one in changes])
-        blocks.table(frame, "bertlens-situations", numbers=("max_abs",))
+def changes_picture(changes: Sequence[Change]) -> None:
+    """The same lines as a picture with its table: how large each is, and what is left of it in float64."""
+    from bertlens.show.differences import changes as drawn
+
+    frame = pd.DataFrame([one.to_dict() for one in changes])
+    sizes = ("max_abs", "max_abs_float64")
+    if picture := drawn(changes):
+        largest = max(changes, key=lambda one: one.max_abs or 0.0)
+        words = (
+            "What everyday situations change, as run and in float64, on a logarithmic axis. "
+            f"The largest is {largest.name}, {largest.max_abs:.2g}."
+        )
+        st.caption("Rounding falls when both sides are run in float64; another computation stays where it is.")
+        blocks.figure(picture, "bertlens-situations", frame, words=words, numbers=sizes)
+    else:
+        with st.expander("The same as a table", icon=":material/table:"):
+            blocks.table(frame, "bertlens-situations", numbers=sizes)
 
 
 def report(found: Diagnosis, page: Page) -> None:

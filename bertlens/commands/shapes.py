@@ -47,7 +47,7 @@ def do(options: argparse.Namespace) -> int:
     told = answer.progress()
     checkpoint = arguments.loaded(options, told)
     if expression is None:
-        from bertlens.judge.findings import of_checkpoint
+        from bertlens.judge.usable import of_checkpoint
         from bertlens.read.readout import Readout
 
         tensors = diagnose.shapes(checkpoint, texts, condition=condition)

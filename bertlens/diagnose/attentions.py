@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from bertlens.errors import BertlensError
 from bertlens.judge.attention import Attention, AttentionOfTexts, PaddingLook, of_attention
-from bertlens.judge.findings import most_serious_first, of_checkpoint, of_truncation
+from bertlens.judge.findings import most_serious_first, of_truncation
+from bertlens.judge.usable import of_checkpoint
 from bertlens.read import attention as reading
 from bertlens.read.readout import Readout
 from bertlens.run.attentions import MOST_TOKENS

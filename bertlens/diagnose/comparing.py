@@ -18,6 +18,7 @@ from bertlens.judge.pair import Pair
 from bertlens.judge.parting import Parting, part
 from bertlens.judge.rows import Rows, Taken, equalities
 from bertlens.judge.sweep import Sweep, lengths_between, sweep
+from bertlens.judge.usable import of_checkpoint
 from bertlens.judge.verdict import judge, overall, worst
 from bertlens.read.access import accesses
 from bertlens.read.readout import Readout
@@ -87,7 +88,7 @@ def _compared(pair: Pair) -> tuple[Comparison, Vectors, Vectors | None]:
     notes += pair.notes(inputs)
     last = worst(rows)
     findings = [
-        *found.of_checkpoint(checkpoint, pair.readout),
+        *of_checkpoint(checkpoint, pair.readout),
         *found.of_truncation(inputs[0].tokens, inputs[1].tokens),
         *(between(*pair.checkpoints, cause) for cause in explanation.causes if cause.factor == "checkpoint"),
         *found.of_causes(overall(rows), explanation.causes, pair.conditions[1], pair.readout, last.text, last.max_abs),

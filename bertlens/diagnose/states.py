@@ -9,9 +9,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from bertlens.judge import narrow
-from bertlens.judge.findings import most_serious_first, of_checkpoint, of_truncation
+from bertlens.judge.findings import most_serious_first, of_truncation
 from bertlens.judge.layers import Layers, states_of
 from bertlens.judge.token_layers import TokenLayers, token_layers
+from bertlens.judge.usable import of_checkpoint
 from bertlens.read import states as of_text
 from bertlens.read.geometry import Anisotropy, anisotropy, cka, outliers
 from bertlens.read.pooled import OF_STATES, PooledReader, most_texts

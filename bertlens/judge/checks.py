@@ -10,6 +10,7 @@ import numpy as np
 from bertlens.judge.comparison import Comparison
 from bertlens.judge.diagnosis import Change, Check
 from bertlens.judge.findings import Finding, named
+from bertlens.judge.measures import plain
 from bertlens.read.readout import Readout
 from bertlens.run.presets import Preset
 from bertlens.run.tokens import Tokens
@@ -77,9 +78,8 @@ def of_situation(preset: Preset, conditions: tuple[str, str], readout: Readout, 
     """What an everyday situation did to the vectors; words where it is not possible."""
     said = (preset.name, preset.why, *conditions, str(readout))
     if isinstance(found, str):
-        return Change(*said, "not possible", None, found)
-    size = found.worst.max_abs
-    return Change(*said, found.verdict, size if np.isfinite(size) else None, found.sentence)
+        return Change(*said, "not possible", None, None, found)
+    return Change(*said, found.verdict, plain(found.worst.max_abs), plain(found.worst.max_abs_float64), found.sentence)
 
 
 def _gravest(findings: Sequence[Finding]) -> str:

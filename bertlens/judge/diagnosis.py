@@ -60,6 +60,7 @@ class Change:
     reference, candidate, readout : in their own notation.
     verdict : of the comparison, "not possible" where the model cannot run it.
     max_abs : the largest difference, None where it is not a number.
+    max_abs_float64 : that of the same text with both sides in float64, None where they were not repeated.
     said : the verdict in a sentence, or why it is not possible.
     """
 
@@ -70,6 +71,7 @@ class Change:
     readout: str
     verdict: str
     max_abs: float | None
+    max_abs_float64: float | None
     said: str
 
     def to_dict(self) -> dict[str, Any]:

@@ -10,19 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any
-
-import torch
+from typing import Any
 
 from bertlens.judge.causes import Cause
 from bertlens.judge.measures import plain
-from bertlens.judge.weights.untrained import state_of
+from bertlens.judge.wording import number
 from bertlens.read.readout import Readout
+from bertlens.read.spelling import spelled
 from bertlens.run.condition import Condition
 from bertlens.run.tokens import Tokens
-
-if TYPE_CHECKING:
-    from bertlens.run.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True)
@@ -49,6 +45,16 @@ class Finding:
     remedy: str = ""
     code: str = ""
     quotes: tuple[str, ...] = ()
+
+    @property
+    def measured(self) -> str:
+        """What was measured, in words, where the title is the catalogue's and has no number of its own; else ""."""
+        known = self.evidence
+        if known.get("reason"):
+            return str(known["reason"])
+        if "change" in known and isinstance(known.get("max_abs"), float):
+            return f"Changing {known['change']} moves text {known['worst_text']} by {number(known['max_abs'])}."
+        return ""
 
     @property
     def cause(self) -> str:
@@ -107,8 +113,8 @@ MENDED: dict[str, str] = {
     "mean-includes-padding": ("mask = attention_mask.unsqueeze(-1)\nmean = (last_hidden_state * mask).sum(1) / mask.sum(1)"),
     "half-precision": "model = AutoModel.from_pretrained(name, dtype=torch.float32)",
     "attention-implementation": 'model = AutoModel.from_pretrained(name, attn_implementation="sdpa")',
-    "pooler-missing": "vectors = outputs.last_hidden_state[:, 0]   # not outputs.pooler_output",
-    "pooler-untrained": "vectors = outputs.last_hidden_state[:, 0]   # or the declared pooling; not outputs.pooler_output",
+    "pooler-missing": f"{spelled('cls')}   # not outputs.pooler_output",
+    "pooler-untrained": f"{spelled('cls')}   # not outputs.pooler_output",
     "normalised-vs-raw": "vectors = torch.nn.functional.normalize(vectors, dim=-1)",
     "weights-not-loaded": "state = {key.removeprefix(prefix): value for key, value in state.items()}",
 }
@@ -172,36 +178,6 @@ def named(fault: str, severity: str, evidence: dict[str, Any], affects: tuple[st
     """A finding with the words of the catalogue."""
     entry = catalogue()[fault]
     return Finding(fault, severity, title or entry["name"], evidence, affects, entry["fix"], MENDED.get(fault, ""))
-
-
-def of_checkpoint(checkpoint: Checkpoint, readout: Readout) -> list[Finding]:
-    """What loading reported about the weights behind a readout: newly initialised ones make it meaningless."""
-    drawn = checkpoint.report.newly_initialised
-    pooler = tuple(key for key in drawn if "pooler" in key)
-    others = tuple(key for key in drawn if "pooler" not in key)
-    found = []
-    if others:
-        evidence = {"newly_initialised": len(drawn), "examples": list(others[:3])}
-        title = f"{len(drawn)} weights are not in the file and were newly initialised: every output is meaningless"
-        found.append(named("weights-not-loaded", "problem", evidence, ("everything",), title))
-    elif pooler:
-        severity = "problem" if readout.pooling == "pooler" else "note"
-        found.append(named("pooler-missing", severity, {"newly_initialised": list(pooler)}, ("pooler_output",)))
-    elif readout.pooling == "pooler":
-        found += _untrained_pooler(checkpoint)
-    return found
-
-
-def _untrained_pooler(checkpoint: Checkpoint) -> list[Finding]:
-    """A pooler that is in the file and was never trained, for somebody who reads `pooler_output`."""
-    for name, module in checkpoint.model.named_modules():
-        if "pooler" in name.split(".") and isinstance(module, torch.nn.Linear):
-            bias = None if module.bias is None else module.bias.detach()
-            state = state_of("linear", module.weight.detach(), bias)
-            if state.state == "newly drawn":
-                evidence = {"module": name, "reason": state.reason, **state.evidence}
-                return [named("pooler-untrained", "problem", evidence, ("pooler_output",))]
-    return []
 
 
 def of_truncation(tokens: Sequence[Tokens], other: Sequence[Tokens]) -> list[Finding]:

@@ -7,11 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
-from bertlens.judge.checkpoint.recipe import Recipe, declared, followed, how
-from bertlens.judge.findings import Finding, named, of_checkpoint
+from bertlens.judge.checkpoint.recipe import Recipe, declared, followed, how, without_pooler
+from bertlens.judge.findings import Finding, named
 from bertlens.judge.measures import cosine
 from bertlens.judge.pooling import Option
+from bertlens.judge.weights.untrained import state_of
 from bertlens.judge.wording import number
 from bertlens.read.pooled import Pooled
 from bertlens.read.readout import Readout
@@ -35,6 +37,38 @@ def of_recipe(checkpoint: Checkpoint, readout: Readout | None) -> list[Finding]:
     """Whether a readout is what the checkpoint declares; without a readout, what it declares."""
     recipe = recipe_of(checkpoint)
     return [] if recipe is None else followed(recipe, readout, how(checkpoint, recipe))
+
+
+def of_checkpoint(checkpoint: Checkpoint, readout: Readout) -> list[Finding]:
+    """What loading reported about the weights behind a readout: newly initialised ones make it meaningless."""
+    drawn = checkpoint.report.newly_initialised
+    pooler = tuple(key for key in drawn if "pooler" in key)
+    others = tuple(key for key in drawn if "pooler" not in key)
+    found = []
+    if others:
+        evidence = {"newly_initialised": len(drawn), "examples": list(others[:3])}
+        title = f"{len(drawn)} weights are not in the file and were newly initialised: every output is meaningless"
+        found.append(named("weights-not-loaded", "problem", evidence, ("everything",), title))
+    elif pooler:
+        severity = "problem" if readout.pooling == "pooler" else "note"
+        missing = named("pooler-missing", severity, {"newly_initialised": list(pooler)}, ("pooler_output",))
+        found.append(without_pooler(missing, checkpoint, recipe_of(checkpoint)))
+    elif readout.pooling == "pooler":
+        found += _untrained_pooler(checkpoint)
+    return found
+
+
+def _untrained_pooler(checkpoint: Checkpoint) -> list[Finding]:
+    """A pooler that is in the file and was never trained, for somebody who reads `pooler_output`."""
+    for name, module in checkpoint.model.named_modules():
+        if "pooler" in name.split(".") and isinstance(module, torch.nn.Linear):
+            bias = None if module.bias is None else module.bias.detach()
+            state = state_of("linear", module.weight.detach(), bias)
+            if state.state == "newly drawn":
+                evidence = {"module": name, "reason": state.reason, **state.evidence}
+                drawn = named("pooler-untrained", "problem", evidence, ("pooler_output",))
+                return [without_pooler(drawn, checkpoint, recipe_of(checkpoint))]
+    return []
 
 
 def of_weights(checkpoint: Checkpoint, readouts: Sequence[Readout]) -> dict[Readout, Finding]:

@@ -12,7 +12,7 @@ from bertlens.show.figures import LEGEND, MARGIN, decade_ticks, floor_of, laid_o
 
 if TYPE_CHECKING:
     from bertlens.judge.comparison import Comparison
-    from bertlens.judge.diagnosis import Diagnosis
+    from bertlens.judge.diagnosis import Change
     from bertlens.judge.measures import Row
     from bertlens.judge.reproduction import Reproduction
 
@@ -82,27 +82,35 @@ def reproduction(found: Reproduction) -> go.Figure | None:
     return laid_out(figure, 320, across, {"type": "log", "title": "largest difference", **decade_ticks(floor, sizes)})
 
 
-def changes(found: Diagnosis) -> go.Figure | None:
-    """What everyday situations would do to the vectors, the largest below; None where none could be tried."""
-    known = sorted((one for one in found.changes if one.max_abs is not None), key=lambda one: one.max_abs or 0.0)
+def changes(found: Sequence[Change]) -> go.Figure | None:
+    """What everyday situations would do to the vectors, the largest on top; None where none could be tried.
+
+    As run and with both sides in float64, joined by a line: rounding falls with the precision, a fault stays.
+    """
+    known = sorted((one for one in found if one.max_abs is not None), key=lambda one: one.max_abs or 0.0)
     if not known:
         return None
-    sizes = np.array([one.max_abs for one in known], float)
-    floor = floor_of([sizes])
+    as_run, twice = (
+        np.array([np.nan if one is None else one for one in column], float)
+        for column in zip(*((one.max_abs, one.max_abs_float64) for one in known), strict=True)
+    )
+    floor = floor_of([as_run, twice])
     places = [literal(one.name) for one in known]
     figure = go.Figure()
+    _joined(figure, places, _above(as_run, floor), _above(twice, floor), lying=True)
     for verdict, (sign, colour) in VERDICTS.items():
         mine = [at for at, one in enumerate(known) if one.verdict == verdict]
         if mine:
-            marker = {"symbol": sign, "size": 11, "color": colour}
-            hover = "%{y}: %{customdata:.2e}<extra>" + verdict + "</extra>"
-            x, y = [float(_above(sizes, floor)[at]) for at in mine], [places[at] for at in mine]
-            size = [float(sizes[at]) for at in mine]
-            figure.add_trace(
-                go.Scatter(x=x, y=y, customdata=size, name=verdict, mode="markers", marker=marker, hovertemplate=hover)
-            )
-    across = {"type": "log", "title": "largest difference", **decade_ticks(floor, [sizes])}
-    return laid_out(figure, 140 + 28 * len(known), across, {"type": "category", "categoryarray": places})
+            marker = {"symbol": sign, "size": 10, "color": colour}
+            _points(figure, f"as run: {verdict}", places, _above(as_run, floor), as_run, mine, marker, lying=True)
+    if repeated := [at for at in range(len(known)) if np.isfinite(twice[at])]:
+        hollow = {"symbol": "circle-open", "size": 10, "color": GREY}
+        _points(figure, "both in float64", places, _above(twice, floor), twice, repeated, hollow, lying=True)
+    across = {"type": "log", "title": "largest difference", **decade_ticks(floor, [as_run, twice], most=3)}
+    down = {"type": "category", "categoryorder": "array", "categoryarray": places, "automargin": True}
+    return laid_out(
+        figure, 150 + 26 * len(known), across, down, margin={**MARGIN, "t": 70}, legend={**LEGEND, "itemsizing": "constant"}
+    )
 
 
 def _counted(rows: Sequence[Row], shown: int) -> str:
@@ -128,11 +136,12 @@ def _whole(count: int) -> dict[str, object]:
     return {"dtick": 1} if count <= 20 else {}
 
 
-def _joined(figure: go.Figure, places: Sequence[object], upper: np.ndarray, lower: np.ndarray) -> None:
-    """A thin line between the two points of every text that has both."""
+def _joined(figure: go.Figure, places: Sequence[object], upper: np.ndarray, lower: np.ndarray, *, lying: bool = False) -> None:
+    """A thin line between the two points of every place that has both; `lying` where places go down and sizes across."""
     both = [at for at in range(len(places)) if np.isfinite(upper[at]) and np.isfinite(lower[at])]
-    x = [place for at in both for place in (places[at], places[at], None)]
-    y = [size for at in both for size in (float(upper[at]), float(lower[at]), None)]
+    where = [place for at in both for place in (places[at], places[at], None)]
+    size = [size for at in both for size in (float(upper[at]), float(lower[at]), None)]
+    x, y = (size, where) if lying else (where, size)
     line = {"color": GREY, "width": 1}
     figure.add_trace(go.Scatter(x=x, y=y, mode="lines", line=line, hoverinfo="skip", showlegend=False))
 
@@ -145,16 +154,21 @@ def _points(
     sizes: np.ndarray,
     mine: Sequence[int],
     marker: Mapping[str, object],
+    *,
+    lying: bool = False,
 ) -> None:
     """One trace of points; their size is said as it is, also where zero is drawn at the floor."""
+    where, size = [places[at] for at in mine], [float(drawn[at]) for at in mine]
+    x, y = (size, where) if lying else (where, size)
+    said = "%{y}" if lying else "text %{x}"
     figure.add_trace(
         go.Scatter(
-            x=[places[at] for at in mine],
-            y=[float(drawn[at]) for at in mine],
+            x=x,
+            y=y,
             customdata=[float(sizes[at]) for at in mine],
             name=literal(name),
             mode="markers",
             marker=marker,
-            hovertemplate="text %{x}: %{customdata:.2e}<extra>" + literal(name) + "</extra>",
+            hovertemplate=said + ": %{customdata:.2e}<extra>" + literal(name) + "</extra>",
         )
     )

@@ -55,7 +55,7 @@ FIGURES: dict[type, Callable[[Any], go.Figure | None]] = {
     ClsAttention: shares.by_layer,
     Comparison: differences.comparison,
     Costs: pooling.costs,
-    Diagnosis: differences.changes,
+    Diagnosis: lambda found: differences.changes(found.changes),
     DropoutRuns: lambda found: head.dropout(found) if len(found.labels) <= head.CLASSES else None,
     Effect: lambda found: edits.effect_map(found, "change"),
     Fresh: pooling.fresh,

@@ -80,16 +80,16 @@ def floor_of(series: Sequence[np.ndarray]) -> float:
     return float(10 ** (np.floor(np.log10(smallest)) - 1))
 
 
-def _decades(floor: float, largest: float) -> list[float]:
+def _decades(floor: float, largest: float, most: int = 6) -> list[float]:
     low, high = int(np.log10(floor)) + 1, int(np.ceil(np.log10(max(largest, floor * 10))))
-    step = max(1, (high - low) // 6)
+    step = max(1, (high - low) // most)
     return [float(10.0**power) for power in range(low, high + 1, step)]
 
 
-def decade_ticks(floor: float, series: object) -> dict[str, list[float] | list[str]]:
-    """Ticks of a log axis at whole decades, with 0 written where zero is drawn."""
+def decade_ticks(floor: float, series: object, most: int = 6) -> dict[str, list[float] | list[str]]:
+    """Ticks of a log axis at whole decades, about `most` of them, with 0 written where zero is drawn."""
     largest = max(float(np.nanmax(values, initial=0.0)) for values in series)  # type: ignore[attr-defined]
-    decades = _decades(floor, largest)
+    decades = _decades(floor, largest, most)
     return {"tickvals": [floor, *decades], "ticktext": ["0", *(f"{decade:.0e}" for decade in decades)]}
 
 

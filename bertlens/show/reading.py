@@ -6,35 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bertlens.read.logits import Logits
+from bertlens.read.spelling import BODIES, INLINE
 from bertlens.show.passes import indent
 
 if TYPE_CHECKING:
     from bertlens.read.readout import Readout
 
-INLINE = {"cls": "{}[:, 0]", "first_position": "{}[:, 0]", "mean_all": "{}.mean(1)"}
-"""Poolings that need no mask; `cls` only where padding stands on the right."""
-
 ACTIVATED = {"": "", "softmax": ".softmax(1)", "sigmoid": ".sigmoid()"}
 """What follows the logits, by the keys of `bertlens.read.logits.ACTIVATIONS`."""
-
-BODIES: dict[str, tuple[str, ...]] = {
-    "cls": ("vectors = state[torch.arange(len(state)), mask.argmax(1)]",),
-    "lasttoken": ("vectors = state[torch.arange(len(state)), mask.shape[1] - 1 - mask.flip(1).argmax(1)]",),
-    "max": ("vectors = state.masked_fill(mask.unsqueeze(-1) == 0, -torch.inf).amax(1)",),
-    "mean": (
-        "weights = mask.unsqueeze(-1).to(state.dtype)",
-        "vectors = (state * weights).sum(1) / weights.sum(1)",
-    ),
-    "mean_sqrt_len_tokens": (
-        "weights = mask.unsqueeze(-1).to(state.dtype)",
-        "vectors = (state * weights).sum(1) / weights.sum(1).sqrt()",
-    ),
-    "weightedmean": (
-        "weights = (mask * mask.cumsum(1)).unsqueeze(-1).to(state.dtype)",
-        "vectors = (state * weights).sum(1) / weights.sum(1)",
-    ),
-}
-BODIES["mean_content"] = BODIES["mean"]
 
 
 @dataclass(frozen=True)

@@ -41,8 +41,10 @@ def report_markdown(diagnosis: Diagnosis, *, redacted: bool = False) -> str:
 def _card(finding: Finding) -> Iterator[str]:
     yield f"### {finding.severity}: {plain(finding.title)}"
     yield f"`{finding.id}`"
+    if finding.measured:
+        yield f"**Measured** {plain(finding.measured)}"
     if finding.cause:
-        yield plain(finding.cause)
+        yield f"**Cause** {plain(finding.cause)}"
     if finding.affects:
         yield f"**Affects** {plain(', '.join(finding.affects))}"
     if finding.remedy:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bertlens.judge.findings import Finding, named
 from bertlens.judge.tokenizer.vocabulary import some, where
 from bertlens.read.readout import Readout
+from bertlens.read.spelling import spelled
 from bertlens.run.documents import Documents
 from bertlens.run.dossier import Dossier
 
@@ -136,10 +137,18 @@ def _raw(recipe: Recipe, readout: Readout | None) -> Finding:
 
 
 def how(checkpoint: Dossier | Checkpoint, recipe: Recipe) -> str:
-    """What carries the recipe out: our own command, or sentence-transformers where no readout can."""
+    """What carries the recipe out: PyTorch and our own command, or sentence-transformers where no readout can."""
     if not recipe.readout:
         return f"from sentence_transformers import SentenceTransformer\nmodel = SentenceTransformer({where(checkpoint)})"
-    return f"bertlens pool {shlex.quote(checkpoint.name)} --texts texts.txt --readout '{recipe.readout}' --out vectors.parquet"
+    command = (
+        f"bertlens pool {shlex.quote(checkpoint.name)} --texts texts.txt --readout '{recipe.readout}' --out vectors.parquet"
+    )
+    return f"{spelled(recipe.readout)}\n# or for all texts of a file: {command}"
+
+
+def without_pooler(finding: Finding, checkpoint: Dossier | Checkpoint, recipe: Recipe | None) -> Finding:
+    """What speaks against `pooler_output`, with the code that reads what is declared instead, where something is."""
+    return replace(finding, code=how(checkpoint, recipe)) if recipe and recipe.modes else finding
 
 
 def _itself(dossier: Dossier, recipe: Recipe) -> list[Finding]:
@@ -222,9 +231,7 @@ def _pooler(dossier: Dossier, recipe: Recipe | None, readout: Readout | None) ->
         "readout": str(readout or ""),
     }
     finding = named("architecture-without-pooler", "problem" if asked else "note", evidence, ("pooler_output",), title)
-    mode = recipe.modes[0] if recipe and len(recipe.modes) == 1 else "mean"
-    line = "outputs.last_hidden_state[:, 0]" if mode == "cls" else "(outputs.last_hidden_state * mask).sum(1) / mask.sum(1)"
-    return [replace(finding, code=f"mask = batch['attention_mask'].unsqueeze(-1)\nvectors = {line}")]
+    return [without_pooler(replace(finding, code=spelled("mean")), dossier, recipe)]
 
 
 def _generator(dossier: Dossier) -> list[Finding]:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from bertlens.judge.display import Shown, notebook
 from bertlens.judge.expression import axes, fields, fitting, padding, positions, refused
 from bertlens.judge.expression.correction import Fault, findings_of
-from bertlens.judge.findings import Finding, most_serious_first, of_checkpoint
+from bertlens.judge.findings import Finding, most_serious_first
+from bertlens.judge.usable import of_checkpoint
 from bertlens.read.capture import Capture
 from bertlens.read.expression.errors import ExpressionError
 from bertlens.read.expression.evaluate import evaluate

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from bertlens.judge.findings import FAULT_OF, Finding, most_serious_first, named, of_checkpoint
+from bertlens.judge.findings import FAULT_OF, Finding, most_serious_first, named
 from bertlens.judge.identify.given import Given
-from bertlens.judge.usable import of_recipe
+from bertlens.judge.usable import of_checkpoint, of_recipe
 from bertlens.read.logits import Logits
 from bertlens.read.recipe import Recipe
 from bertlens.run.packing import READS_FIRST

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from bertlens.judge.checkpoint.recipe import declared, without_pooler
 from bertlens.judge.checkpoint.settings import declares_pooling
 from bertlens.judge.findings import Finding, named
 from bertlens.judge.weights.draws import TRAINED
@@ -35,20 +36,21 @@ def of_pooler(dossier: Dossier, modules: Sequence[Module]) -> list[Finding]:
         return []  # a random model is told as such
     head = dossier.head.parts.values() if dossier.head else ()
     read = [output for part in head if is_pooler(part.name) for output in part.outputs if output != "pooler_output"]
-    declared = declares_pooling(dossier) and not read
-    severity = "caution" if declared else "problem"
-    aside = "; the declared pooling does not read it" if declared else ""
+    declares = declares_pooling(dossier) and not read
+    severity = "caution" if declares else "problem"
+    aside = "; the declared pooling does not read it" if declares else ""
+    recipe = declared(dossier.documents)
     affects = tuple(dict.fromkeys(("pooler_output", *read)))
     lost = [name for module in pooler if module.state == "missing" for name in module.names]
     if lost:
         evidence: dict[str, Any] = {"newly_initialised": lost}
         title = f"The pooler is not in the file: pooler_output is drawn at random at every load{aside}"
-        return [named("pooler-missing", severity, evidence, affects, title)]
+        return [without_pooler(named("pooler-missing", severity, evidence, affects, title), dossier, recipe)]
     drawn = [module for module in pooler if module.state == "newly drawn"]
     if drawn:
         evidence = {"module": drawn[0].name, "reason": drawn[0].reason, **drawn[0].evidence}
         title = f"The pooler was saved but never trained: pooler_output means nothing{aside}"
-        return [named("pooler-untrained", severity, evidence, affects, title)]
+        return [without_pooler(named("pooler-untrained", severity, evidence, affects, title), dossier, recipe)]
     return []
 
 
