@@ -2,13 +2,18 @@
 
 import streamlit as st
 
+from bertlens.errors import BertlensError, Unloadable
 from ui import blocks, diagnosis, questions
 from ui.frame import Page, show
 
 
 def content(page: Page) -> None:
     given, foreign = diagnosis.given(page)
-    checkpoint = given.checkpoint()
+    try:
+        checkpoint = given.checkpoint()
+    except Unloadable as refused:
+        unloaded(given, foreign, refused)
+        return
 
     from bertlens.diagnose import diagnosing
 
@@ -26,8 +31,26 @@ def content(page: Page) -> None:
     diagnosis.notes(found)
     diagnosis.passed(found)
     changes = situations(given, answers, readout, fixed)
-    diagnosis.python(given, foreign, readout)
+    diagnosis.python(given, foreign, str(readout))
     diagnosis.report(diagnosing.told(checkpoint, given.texts, readout, asked, changes), given)
+
+
+def unloaded(given: Page, foreign, refused: Unloadable) -> None:
+    """What the files alone betray, where nothing can be run."""
+    from bertlens.diagnose import diagnosing
+    from bertlens.diagnose.unloaded import of_files
+
+    try:
+        checkup = questions.check(given)
+    except BertlensError:
+        raise refused from None
+    found = of_files(checkup, given.texts, refused, unasked=diagnosing.needing_the_model(foreign=foreign is not None))
+    blocks.sentence(found)
+    diagnosis.cards(given, found.checks)
+    diagnosis.notes(found)
+    diagnosis.passed(found)
+    diagnosis.python(given, foreign, "")
+    diagnosis.report(found, given)
 
 
 def situations(given: Page, answers, readout, fixed: int) -> list:

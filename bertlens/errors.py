@@ -34,3 +34,7 @@ class BertlensError(Exception):
             parts.append(self.do)
         line = " ".join("; ".join(parts).split())
         return line if line.endswith((".", "?", "!")) else line + "."
+
+
+class Unloadable(BertlensError):
+    """A checkpoint that is there and cannot be loaded; what its files hold can often be read all the same."""

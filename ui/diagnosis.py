@@ -48,7 +48,7 @@ def readout(checkpoint: Checkpoint) -> Readout:
     from bertlens.read.readout import POOLINGS, Readout
 
     usual = usual_readout(checkpoint)
-    known = [pooling for pooling in POOLINGS if pooling != "pooler" or checkpoint.architecture.pooler]
+    known = [one for one in POOLINGS if one != str(usual) and (one != "pooler" or checkpoint.architecture.pooler)]
     words = {"": f"{usual}, as the checkpoint declares" if str(usual) != "cls" else "cls (nothing is declared)"}
     options = ["", *known]
     chosen = address.one_of("How you read vectors", "read", options, format_func=lambda name: words.get(name, name), default="")
@@ -61,15 +61,19 @@ def cards(page: Page, asked: Sequence[Check]) -> None:
 
     found = most_serious_first([finding for check in asked for finding in check.findings])
     source = {finding.id: check for check in reversed(asked) for finding in check.findings}
-    for finding in found:
-        if finding.severity != "note":
-            blocks.findings([finding], lambda one: ways(source[one.id], one))
-    for check in asked:
-        if check.state in ("problem", "undecided") and not any(one.severity != "note" for one in check.findings):
-            colour, sign = STATES[check.state]
-            with st.container(border=True):
-                st.markdown(f":{colour}-badge[{sign} {check.state}] **{blocks.plain(check.sentence)}**")
-                evidence(check)
+    for severity, state in (("problem", "problem"), ("caution", "undecided")):
+        for check in asked:
+            if check.state == state and all(one.severity == "note" for one in check.findings):
+                _unnamed(check)
+        blocks.findings([one for one in found if one.severity == severity], lambda one: ways(source[one.id], one))
+
+
+def _unnamed(check: Check) -> None:
+    """An answer that is wrong or open and has no finding of its own."""
+    colour, sign = STATES[check.state]
+    with st.container(border=True):
+        st.markdown(f":{colour}-badge[{sign} {check.state}] **{blocks.plain(check.sentence)}**")
+        evidence(check)
 
 
 def ways(check: Check, finding: Finding) -> None:
@@ -176,17 +180,18 @@ def report(found: Diagnosis, page: Page) -> None:
         )
 
 
-def python(page: Page, foreign: Foreign | None, readout: Readout) -> None:
-    """The same in Python and as a command."""
-    options = [*(["vectors=vectors"] if foreign is not None else []), f"readout={str(readout)!r}"]
+def python(page: Page, foreign: Foreign | None, readout: str) -> None:
+    """The same in Python and as a command; without a readout where the checkpoint cannot be loaded."""
+    options = [*(["vectors=vectors"] if foreign is not None else []), *([f"readout={readout!r}"] if readout else [])]
+    name = "checkpoint" if readout else repr(page.name)
     st.subheader("The same in Python", anchor="python")
     lines = [
         "import bertlens",
         "",
-        f"checkpoint = bertlens.load({page.name!r})",
+        *([f"checkpoint = bertlens.load({page.name!r})"] if readout else []),
         'texts = bertlens.read_texts("texts.txt")',
         *(['vectors = bertlens.read_vectors("vectors.npy")'] if foreign is not None else []),
-        f"found = bertlens.diagnosis(checkpoint, texts, {', '.join(options)})",
+        f"found = bertlens.diagnosis({', '.join([name, 'texts', *options])})",
         "",
         "print(found.sentence)",
         "for finding in found.findings:",
@@ -196,4 +201,5 @@ def python(page: Page, foreign: Foreign | None, readout: Readout) -> None:
     st.code("\n".join(lines), language="python")
     words = ["bertlens", "report", page.name, "--texts", "texts.txt"]
     words += ["--vectors", "vectors.npy"] if foreign is not None else []
-    st.code(shlex.join([*words, "--readout", str(readout), "--out", "report.html"]), language="bash", wrap_lines=True)
+    words += ["--readout", readout] if readout else []
+    st.code(shlex.join([*words, "--out", "report.html"]), language="bash", wrap_lines=True)

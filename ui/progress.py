@@ -30,7 +30,11 @@ def working(values: Hashable, what: str, work: Callable[[Progress], T]) -> T | N
             st.button("Run again", key=f"again_{name}", on_click=st.session_state.pop, args=(stopped, None))
         return None
     bar = _Bar(place, name, what, stopped)
-    result = work(bar.tell)
+    try:
+        result = work(bar.tell)
+    except Exception:  # told below, where the page ends; a click interrupts with what is no Exception
+        place.empty()
+        raise
     place.empty()
     return result
 

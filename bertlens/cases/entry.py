@@ -11,7 +11,6 @@ from bertlens.errors import BertlensError
 from bertlens.judge.findings import catalogue
 
 THREAD = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)#(?P<number>\d+)")
-CODE = re.compile(r"\b[A-Z]\d{2}\b")
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ def entry(fault: str) -> Entry:
         symptom=found["symptom"],
         cause=found["root_cause"],
         test=found["decisive_test"],
-        look_alikes=_named(found["do_not_confuse_with"]),
+        look_alikes=found["do_not_confuse_with"],
         fix=found["fix"],
         effect=found["effect_size"],
         threads=tuple(_thread(name) for name in found["evidence"]),
@@ -93,9 +92,3 @@ def _thread(name: str) -> Thread:
     match = THREAD.fullmatch(name)
     address = f"https://github.com/{match['repository']}/issues/{match['number']}" if match else ""
     return Thread(name, address)
-
-
-def _named(words: str) -> str:
-    """Codes of the catalogue, such as T02, as the ids of the faults that they stand for."""
-    ids = {found["code"]: fault for fault, found in catalogue().items()}
-    return CODE.sub(lambda match: ids.get(match[0], match[0]), words)

@@ -19,6 +19,7 @@ def findings(found: Iterable[Finding]) -> Iterator[str]:
     """Each finding with its remedy and the code that mends it, for a terminal."""
     for finding in found:
         yield f"\n{finding.severity}: {finding.title} [{finding.id}]"
+        yield from ([f"  {finding.measured}"] if finding.measured else [])
         yield f"  {finding.remedy}"
         yield from (f"  | {line}" for line in finding.code.splitlines())
 

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from bertlens.commands import answer, arguments
+from bertlens.errors import Unloadable
 
 if TYPE_CHECKING:
     from bertlens.judge.diagnosis import Diagnosis
@@ -35,14 +36,22 @@ def do(options: argparse.Namespace) -> int:
     vectors = read_vectors(options.vectors, column=options.vector_column) if options.vectors else None
 
     from bertlens import diagnose
+    from bertlens.diagnose.diagnosing import needing_the_model
+    from bertlens.diagnose.unloaded import unloaded
     from bertlens.read.readout import Readout
     from bertlens.show import report
 
     write = report.form_of(options.out)
     readout = Readout.parse(options.readout) if options.readout else None
     told = answer.progress()
-    checkpoint = arguments.loaded(options, told)
-    found = diagnose.diagnosis(checkpoint, texts, vectors=vectors, readout=readout, progress=told)
+    try:
+        checkpoint = arguments.loaded(options, told)
+    except Unloadable as refused:
+        known = {"revision": options.revision, "offline": options.offline, "progress": told}
+        unasked = needing_the_model(foreign=vectors is not None)
+        found = unloaded(options.checkpoint, texts, refused, unasked=unasked, **known)
+    else:
+        found = diagnose.diagnosis(checkpoint, texts, vectors=vectors, readout=readout, progress=told)
     answer.write(options.out, write(found, redacted=options.redact), what="report")
     shown = found.redacted() if options.redact else found
     document = {**shown.to_dict(), "out": options.out}

@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from bertlens.diagnose.comparing import compare
 from bertlens.diagnose.files import check
 from bertlens.diagnose.identifying import identify
-from bertlens.errors import BertlensError
+from bertlens.diagnose.unloaded import unloaded
+from bertlens.errors import BertlensError, Unloadable
 from bertlens.judge import checks
 from bertlens.judge.checkpoint.checkup import Checkup
 from bertlens.judge.comparison import Comparison
@@ -25,6 +26,7 @@ from bertlens.judge.identification import Identification
 from bertlens.judge.usable import recipe_of
 from bertlens.read.readout import Readout
 from bertlens.read.vectors import read
+from bertlens.run.checkpoint import Checkpoint, load
 from bertlens.run.condition import Condition
 from bertlens.run.environment import environment
 from bertlens.run.inputs import prepare
@@ -32,9 +34,6 @@ from bertlens.run.presets import PRESETS, Preset
 from bertlens.run.progress import Progress, silent
 from bertlens.run.texts import Texts, as_texts
 from bertlens.run.tokens import Tokens
-
-if TYPE_CHECKING:
-    from bertlens.run.checkpoint import Checkpoint
 
 TRIED_ON = 8
 """Texts that everyday situations are tried on; the first ones."""
@@ -49,6 +48,9 @@ HEALTHY = {
     "Do both implementations of attention give the same vectors?": ("batch=alone", "batch=alone,attention=eager"),
 }
 """What must not matter: a reference and a candidate."""
+
+LIKENESS = "Can the texts be told apart by their vectors?"
+FOREIGN = "Which recipe made the vectors that you were given?"
 
 ASKED = ("alone against the batch", "padded to a fixed length", "eager attention")
 """Presets that are checks already."""
@@ -110,7 +112,7 @@ def vectors_of(
 
 
 def diagnosis(
-    checkpoint: Checkpoint,
+    checkpoint: Checkpoint | str,
     texts: Sequence[Any] | str,
     *,
     vectors: Any = None,
@@ -121,6 +123,7 @@ def diagnosis(
 
     Parameters
     ----------
+    checkpoint : one that is loaded; or its name, of which the files are diagnosed where it cannot be loaded.
     texts : strings, or pairs of strings.
     vectors : made elsewhere, (texts, dimensions), to be identified; what `bertlens.identify` takes.
     readout : how vectors are read; by default what the checkpoint declares, and [CLS] where it declares nothing.
@@ -130,8 +133,14 @@ def diagnosis(
     BertlensError
         For texts, vectors or a readout that cannot be used at all.
     """
-    chosen = usual_readout(checkpoint) if readout is None else Readout.parse(readout)
     whole = as_texts(texts)
+    if isinstance(checkpoint, str):
+        try:
+            checkpoint = load(checkpoint, progress=progress)
+        except Unloadable as refused:
+            unasked = needing_the_model(foreign=vectors is not None)
+            return unloaded(str(checkpoint), whole, refused, unasked=unasked, progress=progress)
+    chosen = usual_readout(checkpoint) if readout is None else Readout.parse(readout)
     fixed = fixed_length(checkpoint, whole)
     answers = Direct(checkpoint, whole, vectors, progress)
     asked = [one for step in steps(chosen, whole, fixed, foreign=vectors is not None) for one in step(answers)]
@@ -170,8 +179,12 @@ def steps(readout: Readout, texts: Texts, fixed: int, *, foreign: bool) -> Itera
         yield partial(_healthy, question=question, readout=readout, texts=texts, fixed=fixed)
     yield lambda answers: [_likeness(answers, readout)]
     if foreign:
-        asked = "Which recipe made the vectors that you were given?"
-        yield lambda answers: [checks.of_identification(asked, answers.identify())]
+        yield lambda answers: [checks.of_identification(FOREIGN, answers.identify())]
+
+
+def needing_the_model(*, foreign: bool) -> tuple[str, ...]:
+    """The questions that only a loaded model can answer."""
+    return (*HEALTHY, LIKENESS, *([FOREIGN] if foreign else []))
 
 
 def _healthy(answers: Answers, question: str, readout: Readout, texts: Texts, fixed: int) -> list[Check]:
@@ -185,12 +198,11 @@ def _healthy(answers: Answers, question: str, readout: Readout, texts: Texts, fi
 
 
 def _likeness(answers: Answers, readout: Readout) -> Check:
-    question = "Can the texts be told apart by their vectors?"
     try:
         vectors, tokens = answers.vectors(readout)
     except BertlensError as error:
-        return Check(question, error.sentence, "not asked", (), "Pooling", {})
-    return checks.of_likeness(question, vectors, tokens, str(readout))
+        return Check(LIKENESS, error.sentence, "not asked", (), "Pooling", {})
+    return checks.of_likeness(LIKENESS, vectors, tokens, str(readout))
 
 
 def situations() -> list[Preset]:

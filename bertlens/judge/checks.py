@@ -23,6 +23,9 @@ NARROW = 0.75
 """Cosine of the two least similar texts above which all of them lie in one narrow cone."""
 
 
+UNLOADED = "weights-not-loaded"
+
+
 def of_checkup(found: Checkup) -> list[Check]:
     """The questions that were put to the files."""
     checks = []
@@ -38,8 +41,8 @@ def of_checkup(found: Checkup) -> list[Check]:
 
 def of_comparison(question: str, found: Comparison) -> Check:
     """One thing that must not matter, tried; another computation is a problem, whatever its cause is called."""
-    # what was newly initialised the files have told already
-    kept = tuple(one for one in found.findings if one.severity != "note" or one.id == "rounding-only")
+    # what was not loaded the files have told already, with its cause
+    kept = tuple(one for one in found.findings if one.id == "rounding-only" or (one.severity != "note" and one.id != UNLOADED))
     state = {"different": "problem", "undecided": "undecided"}.get(found.verdict, _gravest(kept))
     view = {"reference": found.reference, "candidate": found.candidate, "readout": found.readout}
     return Check(question, found.sentence, state, kept, "Batch_and_padding", view)

@@ -86,7 +86,7 @@ class Diagnosis(Shown):
     Attributes
     ----------
     checkpoint : what identifies it.
-    readout : how vectors are read: what the checkpoint declares, [CLS] where it declares nothing.
+    readout : how vectors are read: what the checkpoint declares, [CLS] where it declares nothing; "" where nothing was run.
     checks : every question, in the order in which they were asked.
     changes : what everyday situations would do to these vectors.
     texts : the texts, for the report; none where it is redacted.
@@ -124,8 +124,8 @@ class Diagnosis(Shown):
         passed = f"{counted['passed']} of {asked} checks passed"
         if self.verdict == "sound":
             return f"Sound: nothing speaks against these vectors ({passed})."
-        first = next((finding for finding in self.findings if finding.severity != "note"), None)
-        told = first.title if first else next(check.sentence for check in self.checks if check.state != "passed")
+        first = next((finding for finding in self.findings if finding.severity == self.verdict), None)
+        told = first.title if first else min(self.checks, key=lambda check: STATES.index(check.state)).sentence
         return f"{'Faulty' if self.verdict == 'problem' else 'Usable with care'}: {told.rstrip('.')} ({passed})."
 
     def check_of(self, finding: Finding) -> Check:

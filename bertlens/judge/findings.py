@@ -6,6 +6,7 @@ The names, causes and fixes of faults are those of `bertlens/data/faults.json`, 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -19,6 +20,9 @@ from bertlens.read.readout import Readout
 from bertlens.read.spelling import spelled
 from bertlens.run.condition import Condition
 from bertlens.run.tokens import Tokens
+
+CODE = re.compile(r"\b[TBWNPX]\d\d\b")
+"""What the file of faults calls them where it speaks of one beside another, such as T02."""
 
 
 @dataclass(frozen=True)
@@ -75,9 +79,14 @@ class Finding:
 
 @cache
 def catalogue() -> dict[str, dict[str, Any]]:
-    """All known faults by id."""
-    file = resources.files("bertlens").joinpath("data/faults.json")
-    return {fault["id"]: fault for fault in json.loads(file.read_text("utf-8"))}
+    """All known faults by id; where one speaks of another it calls it by its id."""
+    faults = json.loads(resources.files("bertlens").joinpath("data/faults.json").read_text("utf-8"))
+    ids = {fault["code"]: fault["id"] for fault in faults}
+
+    def named_by_id(words: Any) -> Any:
+        return CODE.sub(lambda match: ids.get(match[0], match[0]), words) if isinstance(words, str) else words
+
+    return {fault["id"]: {key: named_by_id(words) for key, words in fault.items() if key != "code"} for fault in faults}
 
 
 FAULT_OF: dict[tuple[str, str], str] = {

@@ -14,7 +14,7 @@ import transformers
 from huggingface_hub.errors import StrictDataclassError
 from transformers.utils import logging as transformers_logging
 
-from bertlens.errors import BertlensError
+from bertlens.errors import BertlensError, Unloadable
 from bertlens.run.checkpoint import TOKENIZER_FILES, LoadReport, weight_files
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def config(folder: Path, name: str) -> Any:
 def tokenizer(folder: Path, name: str) -> Any:
     """The tokenizer of a folder; a folder without one is refused, because transformers would make an empty one up."""
     if not any((folder / file).is_file() for file in TOKENIZER_FILES):
-        raise BertlensError(
+        raise Unloadable(
             f"cannot load the tokenizer of {name}",
             got="no tokenizer file",
             expected="tokenizer.json or vocab.txt beside config.json",
@@ -70,9 +70,9 @@ def tokenizer(folder: Path, name: str) -> Any:
         with quiet():
             found = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # tokenizers raises bare Exception for a broken tokenizer.json
-        raise BertlensError(f"cannot load the tokenizer of {name}", got=_first_line(error)) from error
+        raise Unloadable(f"cannot load the tokenizer of {name}", got=_first_line(error)) from error
     if len(found) <= len(found.all_special_tokens):
-        raise BertlensError(f"cannot use the tokenizer of {name}", got=f"a vocabulary of {len(found)} tokens")
+        raise Unloadable(f"cannot use the tokenizer of {name}", got=f"a vocabulary of {len(found)} tokens")
     return found
 
 
@@ -85,13 +85,13 @@ def model(folder: Path, name: str, config: Any, auto: Any = transformers.AutoMod
     """
     files = weight_files(folder)
     if not files:
-        raise BertlensError(
+        raise Unloadable(
             f"cannot load the weights of {name}",
             got="no weight file",
             expected="model.safetensors or pytorch_model.bin beside config.json",
         )
     if getattr(config, "quantization_config", None):
-        raise BertlensError(
+        raise Unloadable(
             f"cannot load the weights of {name}", got="quantised weights", expected="float weights", do="see `bertlens check`"
         )
     try:
@@ -107,7 +107,7 @@ def model(folder: Path, name: str, config: Any, auto: Any = transformers.AutoMod
             )
     except Exception as error:  # safetensors, pickle, torch and transformers each raise their own kinds
         check_buildable(config, name)
-        raise BertlensError(
+        raise Unloadable(
             f"cannot load the weights of {name}",
             got=f"{files[0].name} that {_why(error)}",
             do="download or save the file again, or ask `bertlens check` what it holds",
@@ -126,7 +126,7 @@ def check_buildable(config: Any, name: str) -> None:
         with torch.device("meta"), quiet():
             transformers.AutoModel.from_config(config, trust_remote_code=False)
     except Exception as error:  # whatever a model's own constructor raises
-        raise BertlensError(
+        raise Unloadable(
             f"cannot build a model from config.json of {name}", got=_first_line(error), do="mend the config"
         ) from error
 

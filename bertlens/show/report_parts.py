@@ -96,7 +96,7 @@ def written(value: Any) -> str:
 
 def fingerprint(diagnosis: Diagnosis) -> list[tuple[str, str]]:
     """What identifies the run: checkpoint, readout, versions, device, threads, seed, digests."""
-    facts = {**diagnosis.checkpoint, "readout": diagnosis.readout, **diagnosis.environment}
+    facts = {**diagnosis.checkpoint, "readout": diagnosis.readout or "none", **diagnosis.environment}
     return [(LABELS.get(key, key.replace("_", " ")), written(value)) for key, value in facts.items()]
 
 
@@ -108,7 +108,8 @@ def command(diagnosis: Diagnosis, out: str) -> str:
     words += ["--texts", "texts.jsonl" if pairs or lines else "texts.txt"]
     words += ["--column", "text", "--pair-column", "pair"] if pairs else []
     words += ["--vectors", "vectors.npy"] if any(check.page == "Identify" for check in diagnosis.checks) else []
-    words += ["--readout", diagnosis.readout, "--out", out]
+    words += ["--readout", diagnosis.readout] if diagnosis.readout else []
+    words += ["--out", out]
     device = str(diagnosis.environment.get("device", "cpu"))
     words += ["--device", device] if device != "cpu" else []
     return shlex.join([*words, *([] if diagnosis.texts else ["--redact"])])
