@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -176,6 +178,7 @@ def test_every_fault_is_in_the_gallery(small: str) -> None:
 def test_a_fault_of_a_link_is_made_and_mended_at_a_click(small: str) -> None:
     app = opened(PAGE, fault=FAULT, checkpoint=small)
     assert not app.exception and not app.error
+    assert "**Made here.** Only input\\_ids are passed, so every token also attends to the padding\\." in said(app)
     button(app, "Reproduce it here")
     assert not app.exception
     found = reproduce(FAULT, bertlens.load(small), EXAMPLE_TEXTS)
@@ -204,6 +207,10 @@ def test_an_entry_names_its_look_alikes_and_links_only_what_is_a_thread() -> Non
     one = entry("lowercased-cased-model")
     assert "uncased-vocab-not-lowercased" in one.look_alikes and "T02" not in one.look_alikes
     assert one.threads[0].address == "https://github.com/huggingface/transformers/issues/3823"
+    assert all(bool(entry(fault).made) == (fault in reproducible()) for fault in catalogue())
+    codes = re.compile(r"\b[TBWNPX]\d\d\b")
+    told = [entry(fault).to_dict() for fault in catalogue()]
+    assert not [words for one in told for words in one.values() if isinstance(words, str) and codes.search(words)]
     every = [thread for fault in catalogue() for thread in entry(fault).threads]
     bare = [thread.name for thread in every if not thread.address]
     assert bare and all("#" not in name for name in bare)

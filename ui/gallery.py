@@ -111,6 +111,7 @@ def _here(given: Page, one: Entry) -> None:
     if one.refusal:
         st.info(f"It cannot be made on purpose here: {blocks.plain(one.refusal)}", icon=":material/block:")
         return
+    st.markdown(f"**Made here.** {blocks.plain(one.made)}")
     if address.value("made") != "on":
         st.button(
             "Reproduce it here",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,7 @@ class Entry:
     id, name, kind, stage, symptom, cause, test, fix, effect : the words of the catalogue.
     look_alikes : what it is confused with, other faults by their names.
     threads : those that are kept; `seen` is how many reported it.
+    made : what its reproduction does, "" where there is none.
     refusal : why it cannot be made on purpose, "" where it can.
     """
 
@@ -45,6 +47,7 @@ class Entry:
     effect: str
     threads: tuple[Thread, ...]
     seen: int
+    made: str
     refusal: str
 
     def to_dict(self) -> dict[str, Any]:
@@ -65,7 +68,8 @@ def entry(fault: str) -> Entry:
             f"cannot show the fault '{fault[:60]}'", got="no fault of that name", do="search for what you see instead"
         )
     found = catalogue()[fault]
-    refusal = "" if reproducer(fault) else NOT_HERE.get(fault, "no reproduction of it is written yet")
+    function = reproducer(fault)
+    refusal = "" if function else NOT_HERE.get(fault, "no reproduction of it is written yet")
     return Entry(
         id=fault,
         name=found["name"],
@@ -79,6 +83,7 @@ def entry(fault: str) -> Entry:
         effect=found["effect_size"],
         threads=tuple(_thread(name) for name in found["evidence"]),
         seen=int(found["threads_seen"]),
+        made=(inspect.getdoc(function) or "") if function else "",
         refusal=refusal,
     )
 

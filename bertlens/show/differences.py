@@ -76,10 +76,14 @@ def reproduction(found: Reproduction) -> go.Figure | None:
     floor = floor_of(sizes)
     for (name, side), size, colour in zip(sides, sizes, ("#D55E00", "#009E73"), strict=False):
         texts = [row.text for row in side.rows]
-        sign = {"symbol": "x" if name == "mistake" else "circle", "size": 10, "color": colour}
+        sign: dict[str, object] = {"symbol": "x", "size": 9, "color": colour}
+        if name == "mended":  # a ring, in which a mistake of the same size is seen
+            sign = {"symbol": "circle-open", "size": 14, "color": colour, "line": {"width": 2}}
         _points(figure, f"{name}: {side.verdict}", texts, _above(size, floor), size, range(len(texts)), sign)
     across = {"title": "text", "tickformat": "d", **_whole(found.texts)}
-    return laid_out(figure, 320, across, {"type": "log", "title": "largest difference", **decade_ticks(floor, sizes)})
+    top = max(float(np.nanmax(size, initial=floor)) for size in sizes)
+    down = {"type": "log", "title": "largest difference", "range": [np.log10(floor) - 0.3, np.ceil(np.log10(top)) + 0.3]}
+    return laid_out(figure, 320, across, {**down, **decade_ticks(floor, sizes)})
 
 
 def changes(found: Sequence[Change]) -> go.Figure | None:
