@@ -172,7 +172,10 @@ def _fault(verdict: str, cause: Cause, candidate: Condition, readout: Readout) -
 
 
 def most_serious_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Findings in order; what was found twice is told once, with the evidence of both and the gravest severity."""
+    """Findings in order; what was found twice is told once, with the evidence of both and the gravest severity.
+
+    Of the same severity, what spoils nothing but the logits of a head comes after what spoils vectors.
+    """
     order = ("problem", "caution", "note")
     kept: dict[str, Finding] = {}
     for finding in findings:
@@ -180,7 +183,11 @@ def most_serious_first(findings: Sequence[Finding]) -> tuple[Finding, ...]:
         severity = min(first.severity, finding.severity, key=order.index)
         quotes = tuple(dict.fromkeys((*first.quotes, *finding.quotes)))
         kept[finding.id] = replace(first, severity=severity, evidence={**first.evidence, **finding.evidence}, quotes=quotes)
-    return tuple(sorted(kept.values(), key=lambda finding: order.index(finding.severity)))
+    return tuple(sorted(kept.values(), key=lambda finding: (order.index(finding.severity), _only_logits(finding))))
+
+
+def _only_logits(finding: Finding) -> bool:
+    return bool(finding.affects) and all(name.endswith(("logits", "labels")) for name in finding.affects)
 
 
 def named(fault: str, severity: str, evidence: dict[str, Any], affects: tuple[str, ...], title: str = "") -> Finding:
