@@ -215,6 +215,21 @@ def test_every_picture_has_its_states_and_reads_no_text_as_markup(minilm: Checkp
     assert names[2] == "2 A quiet &lt;b&gt;song&lt;/b&gt; &#36;x&#36;"
 
 
+@pytest.mark.parametrize(("texts", "said"), [(2, ""), (8, ""), (9, "all 9 texts"), (30, "the first 24 of 30 texts")])
+def test_a_legend_names_few_texts_and_the_lines_of_more_name_themselves(minilm: Checkpoint, texts: int, said: str) -> None:
+    given = [f"Text number {number}" for number in range(texts)]
+    told = bertlens.layers(minilm, given, baseline=False)
+    course = told.course("cls")
+    figures = (
+        drawn_course.measure(course, told.labels, "norm", told.texts),
+        drawn_course.trail(course, told.labels, told.texts),
+    )
+    for figure in figures:
+        assert len(figure.data) == min(texts, 24) and figure.layout.showlegend is not (texts > 8)
+        assert all("fullData.name" in line.hovertemplate for line in figure.data)
+    assert said in drawn_course.told(told.texts) and bool(drawn_course.told(told.texts)) == bool(said)
+
+
 def test_512_tokens_and_a_single_text_can_be_drawn(minilm: Checkpoint) -> None:
     text = ["word " * 300]
     path = bertlens.token_path(minilm, text, 0)

@@ -92,8 +92,8 @@ def _courses(found: Layers, given: Texts, measure: str) -> str:
     st.subheader("Your texts through the layers", anchor="texts")
     words = "Every pooling was read in the same pass. Those that count padding are on the page Pooling."
     pooling = address.one_of("One vector per text by", "pooling", list(found.pooled.values), help=words)
-    st.caption("Click a line to take its text and its state into the pictures below.")
     course = found.course(pooling)
+    st.caption("Click a line to take its text and its state into the pictures below." + pictures.told(given))
     left, right = st.columns(2, gap="medium")
     with left:
         st.markdown(f"**{MEASURES[measure]}, text by text**")

@@ -23,6 +23,9 @@ LABEL = 28
 MOST_TEXTS = 24
 """Texts with a line of their own; of more the first are drawn."""
 
+NAMED = 8
+"""Texts that a legend names; of more the names would take half of the picture, and stand where one points at a line."""
+
 
 def labels_of(texts: Texts) -> list[str]:
     """Every text as a label, its number before its first words, so that equal texts stay apart."""
@@ -31,10 +34,18 @@ def labels_of(texts: Texts) -> list[str]:
     return [f"{number} {literal(text)}" for number, text in enumerate(cut)]
 
 
+def told(texts: Texts) -> str:
+    """What a reader of lines must know where there are more texts than a legend names; begins with a blank."""
+    if len(texts) <= NAMED:
+        return ""
+    some = f"the first {MOST_TEXTS} of {len(texts):,}" if len(texts) > MOST_TEXTS else f"all {len(texts)}"
+    return f" Drawn are {some} texts; point at a line to see which one it is."
+
+
 def measure(course: Course, states: Sequence[str], name: str, texts: Texts) -> go.Figure:
     """A measure of the texts' vectors through the states, one line per text."""
     chosen = labels_of(texts[:MOST_TEXTS])
-    figure = lines(states, course.measures[name][:, : len(chosen)], chosen)
+    figure = lines(states, course.measures[name][:, : len(chosen)], chosen).update_layout(showlegend=len(chosen) <= NAMED)
     return over_states(figure, states, 400, f"{TITLES[name]}, {course.readout}")
 
 
@@ -73,7 +84,7 @@ def trail(course: Course, states: Sequence[str], texts: Texts) -> go.Figure:
         {"title": f"component {number} ({100 * share:.0f} % of the variance)", "zeroline": False}
         for number, share in enumerate(found.explained, 1)
     )
-    return laid_out(figure, 520, across, up)
+    return laid_out(figure.update_layout(showlegend=len(figure.data) <= NAMED), 520, across, up)
 
 
 def similarity(course: Course, states: Sequence[str]) -> go.Figure:
