@@ -98,7 +98,7 @@ def identify(
     for staged, rounds, compared in _stages(asked, lengths):
         if found is not None and staged.given is not asked.given:
             continue
-        search = _search(replace(staged, given=compared), _probes(compared, lengths), progress)
+        search = replace(staged, given=compared).search(_probes(compared, lengths), progress)
         found = _better(found, _best(staged, search, rounds[:SOON], lengths, progress))
         if found is None and compared is asked.given and (told := otherwise.soon(asked, search.clues, progress)):
             return told
@@ -143,10 +143,6 @@ def _space(bank: Bank, known: Given, logits: Sequence[Logits], *, alone: bool = 
         size=size,
         alone=alone,
     )
-
-
-def _search(asked: Asked, probes: Sequence[int], progress: Progress) -> Search:
-    return Search(asked.bank, asked.space, asked.given, probes, asked.room, deadline=asked.deadline, progress=progress)
 
 
 def _stages(asked: Asked, lengths: Sequence[int]) -> Iterator[tuple[Asked, Sequence[int], Given]]:
@@ -232,7 +228,7 @@ def _settled(asked: Asked, clue: Clue, lengths: Sequence[int], clues: list[Clue]
         if not left or time.monotonic() > asked.deadline:
             break
         probes = sorted(left, key=lengths.__getitem__)[:PROBES]
-        search = _search(asked, probes, progress)
+        search = asked.search(probes, progress)
         other = next(search.run(clue.way, (0, 1, 2)), None)
         clues += search.clues
         if other is None:

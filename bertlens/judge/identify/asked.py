@@ -14,13 +14,14 @@ from bertlens.judge.identification import Candidate, Identification
 from bertlens.judge.identify.changes import Room, changes, padded_to
 from bertlens.judge.identify.fit import ROUGH, fit
 from bertlens.judge.identify.given import Given
-from bertlens.judge.identify.search import Clue
+from bertlens.judge.identify.search import Clue, Search
 from bertlens.judge.identify.space import Space
 from bertlens.read.bank import Asked as Row
 from bertlens.read.bank import Bank
 from bertlens.read.logits import Logits
 from bertlens.read.recipe import Recipe
 from bertlens.run.environment import environment
+from bertlens.run.progress import Progress
 from bertlens.run.texts import Texts
 
 if TYPE_CHECKING:
@@ -67,6 +68,11 @@ class Asked:
     def same_count(self) -> bool:
         """Whether there are as many rows as texts."""
         return len(self.given.values) == len(self.texts)
+
+    def search(self, texts: Sequence[int], progress: Progress, *, deadline: float | None = None) -> Search:
+        """A search on some of the texts, by default for all the time that there is."""
+        until = self.deadline if deadline is None else deadline
+        return Search(self.bank, self.space, self.given, texts, self.room, deadline=until, progress=progress)
 
 
 def identification(asked: Asked, **parts: Any) -> Identification:

@@ -117,7 +117,7 @@ def _blurred(asked: Asked, texts: Sequence[int], progress: Progress) -> Search:
     """A search on many texts that leaves half of the time to the runs with dropout."""
     now = time.monotonic()
     halfway = max(now, (now + asked.latest) / 2)
-    return Search(asked.bank, asked.space, asked.given, texts, asked.room, deadline=halfway, progress=progress)
+    return asked.search(texts, progress, deadline=halfway)
 
 
 def _of_few_changes(search: Search, together: Sequence[int]) -> list[Clue]:
