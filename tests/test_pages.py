@@ -223,3 +223,17 @@ def test_a_number_that_a_link_names_wrongly_is_the_default(wrong: str) -> None:
     app = opened("pages/8_Attention.py", texts=TEXTS, text=wrong, token=wrong, layer=wrong, padded=wrong)
     assert not app.exception
     assert app.number_input(key="edit_text").value == 0
+
+
+def test_situations_that_change_nothing_are_drawn_beside_one_that_gives_no_number() -> None:
+    def script() -> None:
+        from bertlens.judge.diagnosis import Change
+        from ui.diagnosis import changes_picture
+
+        broken = Change("broken", "why", "", "", "cls", "undecided", None, None, "said")
+        changes_picture([broken, Change("harmless", "why", "", "", "cls", "identical", 0.0, None, "said")])
+
+    app = AppTest.from_function(script, default_timeout=120).run()
+    assert not app.exception
+    (picture,) = app.get("plotly_chart")
+    assert "as run: identical" in picture.proto.spec and "broken" not in picture.proto.spec

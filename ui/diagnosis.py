@@ -149,7 +149,7 @@ def changes_picture(changes: Sequence[Change]) -> None:
     frame = pd.DataFrame([one.to_dict() for one in changes])
     sizes = ("max_abs", "max_abs_float64")
     if picture := drawn(changes):
-        largest = max(changes, key=lambda one: one.max_abs or 0.0)
+        largest = max((one for one in changes if one.max_abs is not None), key=lambda one: one.max_abs or 0.0)
         words = (
             "What everyday situations change, as run and in float64, on a logarithmic axis. "
             f"The largest is {largest.name}, {largest.max_abs:.2g}."

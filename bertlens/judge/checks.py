@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 NARROW = 0.75
 """Cosine of the two least similar texts above which all of them lie in one narrow cone."""
 
-
 UNLOADED = "weights-not-loaded"
+"""What loading reports; the files tell it with its cause, so a comparison need not tell it again."""
 
 
 def of_checkup(found: Checkup) -> list[Check]:
